@@ -1,0 +1,158 @@
+//! What a delivery turns out to be once it is read. Reading is pure: bytes in, [`Reading`] out.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{delivery::Digest, names::Number};
+
+/// Who wrote. Personal data: never in logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// Display name, if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// What an answer goes to, lower case: an address, a telephone number (E.164), an account id.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+}
+
+/// Where the matter is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// As it was written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<String>,
+    /// WGS 84, degrees.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lat: Option<f64>,
+    /// WGS 84, degrees.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub long: Option<f64>,
+}
+
+/// An attachment: where it lies in the delivery's bytes. The content is not copied; it is found again when asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// File name as declared: data, never a path.
+    pub name: String,
+    /// Media type, lower case, for instance `application/pdf`.
+    pub media_type: String,
+    /// Decoded size in octets.
+    pub size: u64,
+    /// SHA-256 of the decoded content.
+    #[serde(with = "hex_digest")]
+    pub sha256: Digest,
+    /// Which part of the message it is: indices into nested messages and parts, as the channel's reader numbers them.
+    pub part: Vec<u32>,
+    /// True for images that the HTML text shows inline.
+    pub inline: bool,
+}
+
+mod hex_digest {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Digest;
+
+    pub(super) fn serialize<S: Serializer>(digest: &Digest, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(digest)
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Digest, D::Error> {
+        let text = String::deserialize(d)?;
+        let mut out = [0; 32];
+        hex::decode_to_slice(&text, &mut out).map_err(D::Error::custom)?;
+        Ok(Digest(out))
+    }
+}
+
+/// What ties messages together. Every value is already normalised by the channel (for e-mail `mid:<...>` without brackets).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadKeys {
+    /// The message's own identity (Message-ID), if it has one.
+    pub own: Option<String>,
+    /// What it answers, nearest first: In-Reply-To, then References newest first.
+    pub refs: Vec<String>,
+    /// A number found in the subject (`[2026-000123]`). It joins only if the sender is already on that case.
+    pub number: Option<Number>,
+    /// Equal for copies of the same letter (over its identity, sender, date, text and attachments): the second is a double.
+    pub fingerprint: String,
+}
+
+/// Normalised content of one message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who wrote.
+    pub sender: Sender,
+    /// To whom it was addressed (To and Cc, lower case); the called number; the account.
+    pub recipients: Vec<String>,
+    /// Subject, decoded, one line. Empty when there is none.
+    pub subject: String,
+    /// The citizen's own words: without quoted text and signature. What rules see first.
+    pub text: String,
+    /// What was split off (quoted text), kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub quoted: String,
+    /// The signature that was split off, kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// When the writer says it was written (Date header), if that can be read.
+    pub sent_at: Option<Timestamp>,
+    /// When upstream received it.
+    pub received_at: Timestamp,
+    /// Folder or page it came in by.
+    pub folder: String,
+    /// Attachments, in order.
+    pub attachments: Vec<Attachment>,
+    /// What ties it to others.
+    pub thread: ThreadKeys,
+    /// Where the matter is, if the channel says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// What the clerk should know: `text was cut at 1 MB`, `only the first 64 kB were fetched`. Codes, see docs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Why a reading is no message. The word stands in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IgnoreReason {
+    /// `Auto-Submitted` other than `no` (RFC 3834), `X-Auto-Response-Suppress`, vacation notices.
+    AutoReply,
+    /// `Precedence: bulk|list|junk` or `List-Id`.
+    MailingList,
+    /// A delivery report (RFC 3464).
+    Bounce,
+    /// We wrote it ourselves (our own address or Message-ID): a loop.
+    OwnMail,
+}
+
+impl IgnoreReason {
+    /// The word, as it stands in SQL and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AutoReply => "auto-reply",
+            Self::MailingList => "mailing-list",
+            Self::Bounce => "bounce",
+            Self::OwnMail => "own-mail",
+        }
+    }
+}
+
+/// What a delivery turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// A message of a person.
+    Message(Box<Message>),
+    /// No segnalazione, with the reason.
+    Ignored {
+        /// Why.
+        reason: IgnoreReason,
+        /// What it speaks of (the bounced Message-ID), for linking.
+        about: Option<String>,
+    },
+}
+
+/// A delivery that cannot be read: it goes to quarantine with this reason (English, no personal data).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
