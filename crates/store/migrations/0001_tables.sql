@@ -64,7 +64,7 @@ create table segnalazioni (
   sector       text not null,
   category     text,
   priority     text not null default 'normal' check (priority in ('urgent', 'high', 'normal', 'low')),
-  tags         text[] not null default '{}',
+  tags         jsonb not null default '[]',
   channel      text not null,
   subject      text not null,
   sender       jsonb not null default '{}',
@@ -160,7 +160,7 @@ create table messages (
   delivery        bigint not null unique,
   sender          jsonb not null default '{}',
   sender_address  text,
-  recipients      text[] not null default '{}',
+  recipients      jsonb not null default '[]',
   subject         text not null,
   text            text not null,
   quoted          text not null default '',
@@ -168,7 +168,7 @@ create table messages (
   folder          text not null default '',
   thread          jsonb not null default '{}',
   place           jsonb,
-  notes           text[] not null default '{}',
+  notes           jsonb not null default '[]',
   sent_at         timestamptz,
   received_at     timestamptz not null,
   created_at      timestamptz not null default now()
@@ -183,7 +183,7 @@ create table attachments (
   media_type  text not null,
   size        bigint not null,
   sha256      bytea not null check (octet_length(sha256) = 32),
-  part        integer[] not null,
+  part        text not null,           -- the reader's path to it, for instance 2.1
   inline      boolean not null default false
 );
 create index attachments_message on attachments (message);
