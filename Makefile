@@ -1,0 +1,58 @@
+# Two commands are enough on a fresh Debian or Ubuntu with a Rust toolchain:
+#
+#   make demo     a real mailbox, a private PostgreSQL, citizens' letters in their sectors' queues, with the reasons
+#   make test     everything that must hold, with a summary
+#
+# Both install what is missing (apt; they say what), build and run. `make` alone lists the rest.
+
+CARGO ?= cargo
+# The database schema is checked at compile time against the committed .sqlx/, never against a server.
+export SQLX_OFFLINE = true
+
+# The dev profile: what is built is shared with `make test`, and the first look does not wait for an optimised build.
+DEMO_RUN  ?= $(CARGO) run --locked --quiet -p smista-testkit --bin smista-demo --
+CHAOS_RUN ?= $(CARGO) run --locked --release -p smista-testkit --bin smista-chaos --
+BENCH_RUN ?= $(CARGO) run --locked --release -p smista-testkit --bin smista-bench --
+# Arguments for the program behind demo, chaos, bench: make chaos ARGS="--rounds 20"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt chaos bench build clean
+
+help: ## this list
+	@echo 'smista: make ...'
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: ## citizens' letters from a real mailbox into the queues of their sectors; leaves nothing behind
+	@deploy/dev/install-deps.sh demo
+	@echo 'smista: building (a few minutes the first time)'
+	@$(CARGO) build --locked -p smista -p smista-testkit
+	@$(DEMO_RUN) $(ARGS)
+
+test: ## format, lints, deployment files, every test; prints a summary
+	@deploy/dev/install-deps.sh test
+	@CARGO='$(CARGO)' deploy/dev/test.sh all
+
+check: ## format, lints and deployment files only
+	@deploy/dev/install-deps.sh build
+	@CARGO='$(CARGO)' deploy/dev/test.sh check
+
+fmt: ## formats the code
+	@$(CARGO) fmt --all
+
+chaos: ## long: kill -9 at random moments, 200 times per policy
+	@deploy/dev/install-deps.sh test
+	@$(CARGO) build --locked --release -p smista -p smista-testkit
+	@$(CHAOS_RUN) $(ARGS)
+
+bench: ## long: messages per second from mailbox to queue, beside Python's imaplib
+	@deploy/dev/install-deps.sh bench
+	@$(CARGO) build --locked --release -p smista -p smista-testkit
+	@$(BENCH_RUN) $(ARGS)
+
+build: ## the program for installing: target/release/smista
+	@deploy/dev/install-deps.sh build
+	@$(CARGO) build --locked --release -p smista
+
+clean: ## removes what was built
+	@$(CARGO) clean
