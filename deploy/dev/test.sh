@@ -16,19 +16,20 @@ skipped=0
 
 note() { steps+=("$(printf '%-8s %-34s %s' "$1" "$2" "$3")"); }
 
-# step NAME COMMAND...: runs it, shows its output, remembers how it ended and how long it took. Exit code 77: skipped.
+# step NAME COMMAND...: runs it, shows its output, remembers how it ended and how long it took.
 step() {
     local name=$1 started=$SECONDS code
     shift
     printf '\n== %s\n' "$name"
     "$@" 2>&1 | tee "$log"
     code=${PIPESTATUS[0]}
+    # What a step itself had to leave out, it says in lines that begin with SKIPPED.
+    while IFS= read -r line; do
+        skipped=$((skipped + 1))
+        note SKIPPED "$name" "${line#SKIPPED: }"
+    done < <(grep '^SKIPPED: ' "$log")
     case $code in
     0) note ok "$name" "$((SECONDS - started)) s" ;;
-    77)
-        skipped=$((skipped + 1))
-        note SKIPPED "$name" "$(tail -n 1 "$log")"
-        ;;
     *)
         failed=$((failed + 1))
         note FAILED "$name" "exit code $code, $((SECONDS - started)) s"
