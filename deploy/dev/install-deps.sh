@@ -52,9 +52,14 @@ APT_GET="apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120"
 
 install_packages() {
     say "installing: $*"
+    log=$(mktemp)
     # shellcheck disable=SC2086  # APT_GET is a command with its options
-    DEBIAN_FRONTEND=noninteractive $APT_GET install -y --no-install-recommends "$@" </dev/null >/dev/null ||
-        fail "apt-get could not install: $*. Run 'apt-get install $*' by hand to see why, then start again."
+    if ! DEBIAN_FRONTEND=noninteractive $APT_GET install -y --no-install-recommends "$@" </dev/null >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        fail "apt-get could not install: $*. Its last lines are above; mend that, then start again."
+    fi
+    rm -f "$log"
 }
 
 guard=
@@ -89,7 +94,7 @@ as_root() {
     fi
     say "refreshing the list of packages"
     # shellcheck disable=SC2086
-    $APT_GET update </dev/null >/dev/null || say "apt-get update failed: going on with the list that is here"
+    $APT_GET update </dev/null >/dev/null 2>&1 || say "apt-get update failed: going on with the list that is here"
 
     for thing in "$@"; do
         case $thing in
