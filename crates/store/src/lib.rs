@@ -1,1 +1,25 @@
-//! (to come)
+//! Every line of SQL: the tables and their migrations, the [`Intake`](smista_domain::Intake) of the channels, leases, the
+//! queue functions, and the private PostgreSQL of installations that have no database of their own.
+//!
+//! Invariants kept here: bytes and cursor are committed together (what `accept` reported as `Ok` is durable); a delivery
+//! that comes again changes nothing; who has lost the lease on a channel commits nothing more for it; every transition of
+//! a state is one statement.
+//!
+//! One schema is one town hall. Names in SQL are unqualified: each connection's search path names the schema.
+
+mod clean;
+mod connect;
+mod error;
+mod migrate;
+mod packed;
+mod schema;
+pub mod settle;
+mod sql_time;
+mod threads;
+
+pub use connect::{Store, StoreOptions};
+pub use error::StoreError;
+pub use schema::SchemaName;
+
+/// `Ok`, or why the store could not do it.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

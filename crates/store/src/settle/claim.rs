@@ -1,0 +1,136 @@
+//! Claiming waiting deliveries for reading.
+
+use std::{collections::HashSet, time::Duration};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sqlx::{PgConnection, postgres::types::PgInterval};
+
+use super::Settlement;
+use crate::{Store, StoreError, sql_time};
+
+/// How much to claim at once.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimLimits {
+    /// At most so many deliveries.
+    pub count: u32,
+    /// At most so many octets of raw bytes; one that is larger comes alone.
+    pub bytes: u64,
+    /// How long others leave them alone. Reading a batch takes far less.
+    pub hold: Duration,
+    /// From this many begun readings on, a delivery is claimed alone.
+    pub alone_from: u32,
+}
+
+/// One claimed delivery.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its row.
+    pub id: i64,
+    /// Channel name.
+    pub channel: String,
+    /// Folder.
+    pub scope: String,
+    /// Raw bytes, decompressed.
+    pub bytes: Bytes,
+    /// When upstream received it.
+    pub received_at: Timestamp,
+    /// Facts beside the bytes.
+    pub facts: serde_json::Value,
+    /// Readings begun, this one included.
+    pub attempts: i32,
+}
+
+impl Claimed {
+    /// True when a person said that it is a message after all (`smista deliveries reopen`).
+    pub fn reopened(&self) -> bool {
+        self.facts.get("reopened").and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+}
+
+fn interval(duration: Duration) -> Result<PgInterval, StoreError> {
+    PgInterval::try_from(duration).map_err(StoreError::other)
+}
+
+impl Store {
+    /// Claims what waits, oldest first. Empty when nothing does.
+    pub async fn claim_waiting(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
+        let rows = sqlx::query!(
+            r#"
+            with picked as (
+                select id, size, attempts from deliveries
+                where state = 'waiting' and not_before <= now() and (claimed_until is null or claimed_until < now())
+                order by id limit $1 for update skip locked
+            ), ranked as (
+                select id, attempts, row_number() over (order by id) as n, sum(size) over (order by id) as upto,
+                       first_value(attempts) over (order by id) as first_attempts
+                from picked
+            ), taken as (
+                select id from ranked
+                where n = 1 or (upto <= $2::bigint and attempts < $3 and first_attempts < $3)
+            )
+            update deliveries d set attempts = d.attempts + 1, claimed_until = now() + $4
+            from taken where d.id = taken.id
+            returning d.id, d.channel, d.scope, d.bytes, d.size, d.received_at, d.facts, d.attempts
+            "#,
+            i64::from(limits.count),
+            i64::try_from(limits.bytes).unwrap_or(i64::MAX),
+            i32::try_from(limits.alone_from).unwrap_or(i32::MAX),
+            interval(limits.hold)?,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let bytes = match row.bytes {
+                Some(packed) => crate::packed::unpack(&packed, row.size)?,
+                None => Bytes::new(),
+            };
+            claimed.push(Claimed {
+                id: row.id,
+                channel: row.channel,
+                scope: row.scope,
+                bytes,
+                received_at: sql_time::from_sql(row.received_at),
+                facts: row.facts.unwrap_or_default(),
+                attempts: row.attempts,
+            });
+        }
+        claimed.sort_by_key(|c| c.id);
+        Ok(claimed)
+    }
+
+    /// Gives claimed deliveries back without counting the attempt (shutdown, database trouble), not before `delay` is over.
+    pub async fn unclaim(&self, claims: &[(i64, i32)], delay: Duration) -> Result<(), StoreError> {
+        let (ids, attempts): (Vec<i64>, Vec<i32>) = claims.iter().copied().unzip();
+        sqlx::query!(
+            "update deliveries d set attempts = d.attempts - 1, claimed_until = null, not_before = now() + $3
+             from unnest($1::bigint[], $2::int[]) as c(id, attempts)
+             where d.id = c.id and d.attempts = c.attempts and d.state = 'waiting'",
+            &ids,
+            &attempts,
+            interval(delay)?,
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Locks the batch's deliveries, in order, and tells which are still as we claimed them.
+pub(super) async fn still_ours(
+    conn: &mut PgConnection,
+    batch: &[Settlement],
+) -> Result<HashSet<i64>, StoreError> {
+    let (ids, attempts): (Vec<i64>, Vec<i32>) = batch.iter().map(|s| (s.delivery, s.attempts)).unzip();
+    let ids = sqlx::query_scalar!(
+        r#"select d.id from deliveries d join unnest($1::bigint[], $2::int[]) as c(id, attempts)
+             on d.id = c.id and d.attempts = c.attempts
+           where d.state = 'waiting' order by d.id for update of d"#,
+        &ids,
+        &attempts,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
