@@ -1,0 +1,162 @@
+//! The pool of connections, and what every connection is set to.
+//!
+//! Invariant: no connection of the pool ever looks at another schema than its town's, talks to a server older than 14, or
+//! holds a transaction open while its owner is gone.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{Result, SchemaName, StoreError};
+
+/// The oldest server that will do: `server_version_num` of 14.0.
+const OLDEST_SERVER: u32 = 140_000;
+
+/// Where the database is and how it is used.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Address, user, password, TLS.
+    pub connect: PgConnectOptions,
+    /// The town's schema.
+    pub schema: SchemaName,
+    /// At most that many connections.
+    pub max_connections: u32,
+    /// How long somebody waits for a connection before the database counts as unavailable.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take. Migrations and reports set their own.
+    pub statement_timeout: Duration,
+}
+
+impl StoreOptions {
+    /// The defaults for an address.
+    pub fn new(connect: PgConnectOptions, schema: SchemaName) -> Self {
+        Self {
+            connect: connect.application_name("smista"),
+            schema,
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_mins(1),
+        }
+    }
+
+    /// The defaults for a URL (`postgres://user:password@host:port/database?sslmode=verify-full`).
+    pub fn from_url(url: &str, schema: SchemaName) -> Result<Self> {
+        Ok(Self::new(PgConnectOptions::from_str(url)?, schema))
+    }
+}
+
+/// The database of one town hall. Cheap to clone; all clones share the pool.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) pool: PgPool,
+    pub(crate) options: StoreOptions,
+}
+
+impl Store {
+    /// Opens the pool and one connection, so that a wrong address, password or server is told at once. Changes nothing.
+    pub async fn connect(options: StoreOptions) -> Result<Self> {
+        let store = Self::connect_lazy(options);
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Opens the pool without a connection: for a daemon that starts while the database is down.
+    pub fn connect_lazy(options: StoreOptions) -> Self {
+        let (schema, statement_timeout) = (options.schema.clone(), options.statement_timeout);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .idle_timeout(Duration::from_mins(5))
+            .max_lifetime(Duration::from_hours(1))
+            .after_connect(move |connection, _| {
+                let schema = schema.clone();
+                Box::pin(async move { prepare(connection, &schema, statement_timeout).await })
+            })
+            .connect_lazy_with(options.connect.clone());
+        Self { pool, options }
+    }
+
+    /// The pool: its connections have this town's search path.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The town's schema.
+    pub fn schema(&self) -> &SchemaName {
+        &self.options.schema
+    }
+
+    /// Asks the server for a sign of life. When there is none, says why (a pool alone would only say that it timed out).
+    pub async fn ping(&self) -> Result<()> {
+        match sqlx::query_scalar!("select 1 as \"one!\"").fetch_one(&self.pool).await {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::PoolTimedOut) => match self.connect_alone().await {
+                // The server is well, and all connections of the pool are in use.
+                Ok(connection) => {
+                    connection.close().await.ok();
+                    Err(sqlx::Error::PoolTimedOut.into())
+                }
+                Err(error) => Err(error),
+            },
+            // The first connection of `after_connect` that finds an old server says so in this form.
+            Err(sqlx::Error::Protocol(text)) => match text.strip_prefix(TOO_OLD) {
+                Some(found) => Err(StoreError::ServerTooOld { found: found.to_owned() }),
+                None => Err(sqlx::Error::Protocol(text).into()),
+            },
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// A connection outside the pool, set like those of the pool: for LISTEN, migrations and long reports.
+    pub async fn connect_alone(&self) -> Result<PgConnection> {
+        let attempt = async {
+            let mut connection = PgConnection::connect_with(&self.options.connect).await?;
+            prepare(&mut connection, &self.options.schema, self.options.statement_timeout).await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
+        match tokio::time::timeout(self.options.acquire_timeout, attempt).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(StoreError::unavailable("no answer from the database's address in time")),
+        }
+    }
+
+    /// Closes every connection; whoever still wants one gets [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+const TOO_OLD: &str = "smista: server too old: ";
+
+/// Sets a fresh connection up: the town's schema, and limits that free what a vanished owner would hold. One round trip.
+/// (Not as start-up options: PgBouncer refuses those.)
+async fn prepare(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    statement_timeout: Duration,
+) -> Result<(), sqlx::Error> {
+    if let Some(version) = connection.server_version_num()
+        && version < OLDEST_SERVER
+    {
+        return Err(sqlx::Error::Protocol(format!("{TOO_OLD}{}.{}", version / 10_000, version % 10_000)));
+    }
+    // pg_temp last: a temporary table must not stand in for one of ours (functions inherit this path).
+    sqlx::query_scalar!(
+        "select set_config('search_path', $1, false) is not null
+            and set_config('statement_timeout', $2, false) is not null
+            and set_config('idle_in_transaction_session_timeout', '30s', false) is not null
+            and set_config('timezone', 'UTC', false) is not null
+            and set_config('tcp_keepalives_idle', '20', false) is not null
+            and set_config('tcp_keepalives_interval', '5', false) is not null
+            and set_config('tcp_keepalives_count', '3', false) is not null
+            and set_config('jit', 'off', false) is not null",
+        format!("{}, pg_temp", schema.quoted()),
+        statement_timeout.as_millis().to_string(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
+}
