@@ -90,11 +90,11 @@ pub struct Settled {
 }
 
 /// A message on its way into a case.
-pub(crate) struct Work {
+pub(crate) struct Work<'a> {
     pub(crate) delivery: i64,
-    pub(crate) channel: String,
-    pub(crate) message: Message,
-    pub(crate) decision: Decision,
+    pub(crate) channel: &'a str,
+    pub(crate) message: &'a Message,
+    pub(crate) decision: &'a Decision,
 }
 
 /// One row of what becomes of deliveries.
@@ -109,31 +109,27 @@ pub(crate) struct Ending {
 impl Store {
     /// Settles a batch in one transaction. Errors leave everything as it was: [`StoreError::Unavailable`] means wait and
     /// retry, [`StoreError::Refused`] means bisect and quarantine the one that the database will not take.
-    pub async fn settle(
-        &self,
-        batch: Vec<Settlement>,
-        options: &SettleOptions,
-    ) -> Result<Settled, StoreError> {
+    pub async fn settle(&self, batch: &[Settlement], options: &SettleOptions) -> Result<Settled, StoreError> {
         let mut tx = self.pool().begin().await?;
         let mut settled = Settled::default();
         let mut outcomes: Vec<Ending> = Vec::with_capacity(batch.len());
 
-        let ours = claim::still_ours(&mut tx, &batch).await?;
-        let mut works: Vec<Work> = Vec::new();
+        let ours = claim::still_ours(&mut tx, batch).await?;
+        let mut works: Vec<Work<'_>> = Vec::new();
         let mut incoming: Vec<threads::Incoming> = Vec::new();
         for item in batch {
             if !ours.contains(&item.delivery) {
                 settled.lost += 1;
                 continue;
             }
-            match item.verdict {
+            match &item.verdict {
                 Verdict::Ignored { reason } => {
                     settled.ignored += 1;
                     outcomes.push(Ending {
                         delivery: item.delivery,
                         state: "settled",
                         outcome: Some("ignored"),
-                        reason: Some(reason),
+                        reason: Some(reason.clone()),
                         segnalazione: None,
                     });
                 }
@@ -143,26 +139,21 @@ impl Store {
                         delivery: item.delivery,
                         state: "quarantined",
                         outcome: None,
-                        reason: Some(reason),
+                        reason: Some(reason.clone()),
                         segnalazione: None,
                     });
                 }
                 Verdict::Message { message, decision } => {
-                    incoming.push(thread::incoming(item.delivery, &message, &decision, item.reopened));
-                    works.push(Work {
-                        delivery: item.delivery,
-                        channel: item.channel,
-                        message: *message,
-                        decision: *decision,
-                    });
+                    incoming.push(thread::incoming(item.delivery, message, decision, item.reopened));
+                    works.push(Work { delivery: item.delivery, channel: &item.channel, message, decision });
                 }
             }
         }
 
         if !works.is_empty() {
             let threaded = thread::place(&mut tx, &mut incoming, options).await?;
-            let mut opens: Vec<(i64, &Work)> = Vec::new();
-            let mut joins: BTreeMap<i64, Vec<&Work>> = BTreeMap::new();
+            let mut opens: Vec<(i64, &Work<'_>)> = Vec::new();
+            let mut joins: BTreeMap<i64, Vec<&Work<'_>>> = BTreeMap::new();
             for (work, placed) in works.iter().zip(&threaded.resolution.placed) {
                 let (outcome, reason, case) = match *placed {
                     Placed::Double(case) => {
@@ -202,7 +193,7 @@ impl Store {
                 settled.sectors.insert(work.decision.sector.to_string());
                 numbers.insert(*case, number);
             }
-            let written: Vec<(i64, &Work)> = opens
+            let written: Vec<(i64, &Work<'_>)> = opens
                 .iter()
                 .copied()
                 .chain(joins.iter().flat_map(|(c, ws)| ws.iter().map(|w| (*c, *w))))

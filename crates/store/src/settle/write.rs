@@ -16,7 +16,7 @@ fn json<T: serde::Serialize>(value: &T) -> Value {
 /// Opens cases with their entries; gives their numbers, in order.
 pub(super) async fn open(
     conn: &mut PgConnection,
-    opens: &[(i64, &Work)],
+    opens: &[(i64, &Work<'_>)],
     year: i16,
 ) -> Result<Vec<String>, StoreError> {
     if opens.is_empty() {
@@ -38,7 +38,7 @@ pub(super) async fn open(
     let (mut senders, mut places, mut decisions) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     let (mut rulesets, mut received, mut events) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     for (id, work) in opens {
-        let (message, decision) = (&work.message, &work.decision);
+        let (message, decision) = (work.message, work.decision);
         ids.push(*id);
         kinds.push(decision.kind.to_string());
         sectors.push(decision.sector.to_string());
@@ -46,7 +46,7 @@ pub(super) async fn open(
         priorities.push(decision.priority.as_str().to_owned());
         ranks.push(decision.priority.rank());
         tags.push(json(&decision.tags));
-        channels.push(work.channel.clone());
+        channels.push(work.channel.to_owned());
         subjects.push(clean::text(&message.subject));
         senders.push(json(&message.sender));
         places.push(message.place.as_ref().map(json));
@@ -117,7 +117,10 @@ async fn history(
 }
 
 /// Writes messages with their attachments.
-pub(super) async fn messages(conn: &mut PgConnection, written: &[(i64, &Work)]) -> Result<(), StoreError> {
+pub(super) async fn messages(
+    conn: &mut PgConnection,
+    written: &[(i64, &Work<'_>)],
+) -> Result<(), StoreError> {
     if written.is_empty() {
         return Ok(());
     }
@@ -138,7 +141,7 @@ pub(super) async fn messages(conn: &mut PgConnection, written: &[(i64, &Work)]) 
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut a_sha, mut a_part, mut a_inline) = (Vec::new(), Vec::new(), Vec::new());
     for ((case, work), id) in written.iter().zip(&ids) {
-        let message = &work.message;
+        let message = work.message;
         cases.push(*case);
         deliveries.push(work.delivery);
         senders.push(json(&message.sender));
@@ -214,7 +217,7 @@ pub(super) async fn messages(conn: &mut PgConnection, written: &[(i64, &Work)]) 
 /// one it raises the message count, and a `take` that has not seen it leaves the entry ready.
 pub(super) async fn append(
     conn: &mut PgConnection,
-    joins: &BTreeMap<i64, Vec<&Work>>,
+    joins: &BTreeMap<i64, Vec<&Work<'_>>>,
 ) -> Result<BTreeSet<String>, StoreError> {
     if joins.is_empty() {
         return Ok(BTreeSet::new());
