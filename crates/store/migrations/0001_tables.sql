@@ -128,7 +128,9 @@ create table deliveries (
   upstream_due   timestamptz,
   erased_at      timestamptz,
   constraint outcome_when_settled check ((state = 'settled') = (outcome is not null)),
-  constraint bytes_unless_announced check (bytes is not null or state = 'announced' or erased_at is not null),
+  -- A row that never got its bytes may be put away: vanished upstream, or ignored by a person.
+  constraint bytes_unless_announced check (bytes is not null or state = 'announced' or erased_at is not null
+    or coalesce(outcome, '') = 'ignored'),
   constraint case_when_on_it check (outcome is null or outcome not in ('opened', 'appended') or segnalazione is not null),
   constraint reason_when_put_away check (outcome is null or outcome not in ('ignored', 'set_aside') or reason is not null)
 ) with (fillfactor = 80);
