@@ -17,7 +17,7 @@ BENCH_RUN ?= $(CARGO) run --locked --release -p smista-testkit --bin smista-benc
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt chaos bench build clean
+.PHONY: help demo test check fmt chaos bench build install clean
 
 help: ## this list
 	@echo 'smista: make ...'
@@ -53,6 +53,9 @@ bench: ## long: messages per second from mailbox to queue, beside Python's imapl
 build: ## the program for installing: target/release/smista
 	@deploy/dev/install-deps.sh build
 	@$(CARGO) build --locked --release -p smista
+
+install: ## as root, after `make build`: program, unit, user, directories, documents; starts nothing
+	@DESTDIR='$(DESTDIR)' deploy/install.sh
 
 clean: ## removes what was built
 	@$(CARGO) clean

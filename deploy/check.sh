@@ -71,7 +71,7 @@ else
 fi
 
 # Our own scripts.
-scripts=(.ci/run deploy/check.sh deploy/dev/*.sh)
+scripts=(.ci/run deploy/*.sh deploy/dev/*.sh)
 if command -v shellcheck >/dev/null; then
     if shellcheck "${scripts[@]}"; then ok "shellcheck ${scripts[*]}"; else wrong 'shellcheck'; fi
 else
