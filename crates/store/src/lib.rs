@@ -10,6 +10,8 @@
 mod clean;
 mod connect;
 mod error;
+mod intake;
+mod lease;
 mod migrate;
 mod packed;
 mod schema;
@@ -19,6 +21,8 @@ mod threads;
 
 pub use connect::{Store, StoreOptions};
 pub use error::StoreError;
+pub use intake::StoreIntake;
+pub use lease::{LONGEST as LONGEST_LEASE, Lease, LeaseEnd};
 pub use schema::SchemaName;
 
 /// `Ok`, or why the store could not do it.

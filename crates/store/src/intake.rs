@@ -1,0 +1,378 @@
+//! The [`Intake`] port: where channels hand over what they got.
+//!
+//! Invariant: `Ok` from [`Intake::accept`] means that bytes and cursor are committed together, under a lease that was ours
+//! when it happened. Each call is one statement and so one transaction (functions of migration 0010): there is no moment at
+//! which a crash, a freeze or a cut leaves half of it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use smista_domain::{
+    Accepted, Announced, ChannelName, Cursor, Delivery, DeliveryKey, Digest, Intake, IntakeError, Known,
+    Pulse, Upstream, UpstreamTask,
+};
+use sqlx::types::JsonValue;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use crate::{Lease, Result, Store, StoreError, clean, packed, sql_time};
+
+/// The code that `intake_lease` raises.
+const LOST_LEASE: &str = "SM001";
+
+/// No call waits longer than this for the database: beyond it the connection counts as dead.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The intake of one channel. Clones are the same intake.
+#[derive(Debug, Clone)]
+pub struct StoreIntake {
+    store: Store,
+    channel: ChannelName,
+    lease: Option<Lease>,
+    pulses: Option<mpsc::Sender<(ChannelName, Pulse)>>,
+    wake: Arc<Notify>,
+}
+
+impl StoreIntake {
+    /// The intake of a channel whose lease is ours. `wake` is notified after each commit that brought something to read;
+    /// pulses are passed on to `pulses` and dropped while it is full.
+    pub fn leased(
+        store: Store,
+        lease: Lease,
+        pulses: mpsc::Sender<(ChannelName, Pulse)>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self { store, channel: lease.channel().clone(), lease: Some(lease), pulses: Some(pulses), wake }
+    }
+
+    /// An intake that asks for no lease, for what comes from people and not from upstream: `smista import`, the desk.
+    pub fn unleased(store: Store, channel: ChannelName, wake: Arc<Notify>) -> Self {
+        Self { store, channel, lease: None, pulses: None, wake }
+    }
+
+    /// The lease's name, holder and epoch as the functions want them; fails when our own clock says that it is over.
+    fn claim(&self) -> Result<(Option<&str>, Option<Uuid>, Option<i64>)> {
+        match &self.lease {
+            None => Ok((None, None, None)),
+            Some(lease) => {
+                lease.check()?;
+                Ok((Some(lease.channel().as_str()), Some(lease.holder()), Some(lease.epoch())))
+            }
+        }
+    }
+
+    /// Runs a call with its time limit and gives its errors their meaning for a channel.
+    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T, IntakeError> {
+        let done = tokio::time::timeout(PATIENCE, call).await;
+        let error = match done {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::unavailable("no answer from the database in time"),
+        };
+        match (&self.lease, error) {
+            (Some(lease), StoreError::Rejected { code, .. }) if code == LOST_LEASE => {
+                lease.set_lost();
+                Err(lease.lost_error().into())
+            }
+            (_, error) => Err(error.into()),
+        }
+    }
+
+    fn must_be_mine(&self, channel: &ChannelName) -> Result<()> {
+        if *channel == self.channel {
+            Ok(())
+        } else {
+            Err(StoreError::other(format!("{channel} was handed to the intake of {}", self.channel)))
+        }
+    }
+
+    async fn accept_batch(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted> {
+        for delivery in &batch {
+            self.must_be_mine(&delivery.channel)?;
+        }
+        let total = batch.len();
+        let columns = if total == 0 {
+            Columns::default()
+        } else {
+            tokio::task::spawn_blocking(|| Columns::of(batch)).await.map_err(StoreError::other)??
+        };
+        let cursor = CursorColumns::of(advance);
+        // After the packing, as late as can be.
+        let (lease, holder, epoch) = self.claim()?;
+        let done = sqlx::query!(
+            "select made as \"made!\", recognised as \"recognised!\" from intake_accept(
+               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            lease,
+            holder,
+            epoch,
+            self.channel.as_str(),
+            &columns.scopes,
+            &columns.keys,
+            &columns.received,
+            &columns.bytes,
+            &columns.sizes,
+            &columns.sha256s,
+            &columns.facts as &[Option<JsonValue>],
+            &columns.upstreams as &[&str],
+            &columns.dues as &[Option<OffsetDateTime>],
+            &columns.recognise,
+            cursor.scope,
+            cursor.generation,
+            cursor.position,
+        )
+        .fetch_one(&self.store.pool)
+        .await?;
+        let new = usize::try_from(done.made).unwrap_or(0);
+        let recognised = usize::try_from(done.recognised).unwrap_or(0);
+        if new > 0 {
+            self.wake.notify_one();
+        }
+        Ok(Accepted { new, recognised, known: total.saturating_sub(new + recognised) })
+    }
+
+    async fn announce_batch(&self, announced: Vec<Announced>, advance: Option<Cursor>) -> Result<()> {
+        for one in &announced {
+            self.must_be_mine(&one.channel)?;
+        }
+        let scopes: Vec<String> = announced.iter().map(|a| clean::text(&a.scope)).collect();
+        let keys: Vec<String> = announced.iter().map(|a| clean::text(&a.key.0)).collect();
+        let reasons: Vec<String> = announced.iter().map(|a| clean::text(&a.reason)).collect();
+        let vanished: Vec<bool> = announced.iter().map(|a| a.vanished).collect();
+        let cursor = CursorColumns::of(advance);
+        let (lease, holder, epoch) = self.claim()?;
+        sqlx::query!(
+            "select intake_announce($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text",
+            lease,
+            holder,
+            epoch,
+            self.channel.as_str(),
+            &scopes,
+            &keys,
+            &reasons,
+            &vanished,
+            cursor.scope,
+            cursor.generation,
+            cursor.position,
+        )
+        .fetch_one(&self.store.pool)
+        .await?;
+        Ok(())
+    }
+
+    async fn read_upstream_due(&self, prefix: &str, limit: u32) -> Result<Vec<UpstreamTask>> {
+        // What is told upstream may be irrevocable: only its holder may be given tasks.
+        if let (Some(lease), Some(holder), Some(epoch)) = self.claim()? {
+            sqlx::query!("select intake_lease($1, $2, $3)::text", lease, holder, epoch)
+                .fetch_one(&self.store.pool)
+                .await?;
+        }
+        let rows = sqlx::query!(
+            "select k.key, d.accepted_at, d.sha256 as \"sha256!\", d.size
+               from deliveries d join delivery_keys k on k.delivery = d.id
+              where d.channel = $1 and d.upstream = 'pending' and d.upstream_due <= now()
+                and d.sha256 is not null and starts_with(k.key, $2)
+              order by d.upstream_due, d.id limit $3",
+            self.channel.as_str(),
+            prefix,
+            i64::from(limit)
+        )
+        .fetch_all(&self.store.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let sha256 = <[u8; 32]>::try_from(row.sha256.as_slice()).map_err(StoreError::other)?;
+                Ok(UpstreamTask {
+                    key: DeliveryKey(row.key),
+                    accepted_at: sql_time::from_sql(row.accepted_at),
+                    sha256: Digest(sha256),
+                    size: u64::try_from(row.size).unwrap_or(0),
+                })
+            })
+            .collect()
+    }
+}
+
+impl Intake for StoreIntake {
+    async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
+        self.call(self.accept_batch(batch, advance)).await
+    }
+
+    async fn cursor(&self, channel: &ChannelName, scope: &str) -> Result<Option<Cursor>, IntakeError> {
+        self.call(async {
+            let row = sqlx::query!(
+                "select generation, position from cursors where channel = $1 and scope = $2",
+                channel.as_str(),
+                clean::text(scope)
+            )
+            .fetch_optional(&self.store.pool)
+            .await?;
+            Ok(row.map(|row| Cursor {
+                scope: scope.to_owned(),
+                generation: u64::try_from(row.generation).unwrap_or(0),
+                position: u64::try_from(row.position).unwrap_or(0),
+            }))
+        })
+        .await
+    }
+
+    async fn announce(&self, announced: Vec<Announced>, advance: Option<Cursor>) -> Result<(), IntakeError> {
+        self.call(self.announce_batch(announced, advance)).await
+    }
+
+    async fn due_announced(
+        &self,
+        channel: &ChannelName,
+        scope: &str,
+        limit: u32,
+    ) -> Result<Vec<Known>, IntakeError> {
+        self.call(async {
+            let rows = sqlx::query!(
+                "select k.key, d.attempts from deliveries d join delivery_keys k on k.delivery = d.id
+                  where d.channel = $1 and d.scope = $2 and d.state = 'announced' and d.not_before <= now()
+                  order by d.not_before, d.id limit $3",
+                channel.as_str(),
+                clean::text(scope),
+                i64::from(limit)
+            )
+            .fetch_all(&self.store.pool)
+            .await?;
+            Ok(rows
+                .into_iter()
+                .map(|row| Known {
+                    key: DeliveryKey(row.key),
+                    announced: true,
+                    attempts: u32::try_from(row.attempts).unwrap_or(0),
+                })
+                .collect())
+        })
+        .await
+    }
+
+    async fn known(&self, channel: &ChannelName, keys: Vec<DeliveryKey>) -> Result<Vec<Known>, IntakeError> {
+        let keys = plain(&keys);
+        self.call(async {
+            let rows = sqlx::query!(
+                "select k.key, d.state = 'announced' as \"announced!\", d.attempts
+                   from delivery_keys k join deliveries d on d.id = k.delivery
+                  where k.channel = $1 and k.key = any($2)",
+                channel.as_str(),
+                &keys
+            )
+            .fetch_all(&self.store.pool)
+            .await?;
+            Ok(rows
+                .into_iter()
+                .map(|row| Known {
+                    key: DeliveryKey(row.key),
+                    announced: row.announced,
+                    // Of a row that has its bytes this counts readings, which are no concern of the channel's.
+                    attempts: if row.announced { u32::try_from(row.attempts).unwrap_or(0) } else { 0 },
+                })
+                .collect())
+        })
+        .await
+    }
+
+    async fn upstream_due(
+        &self,
+        channel: &ChannelName,
+        key_prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<UpstreamTask>, IntakeError> {
+        self.call(async {
+            self.must_be_mine(channel)?;
+            self.read_upstream_due(&clean::text(key_prefix), limit).await
+        })
+        .await
+    }
+
+    async fn upstream_done(&self, channel: &ChannelName, keys: Vec<DeliveryKey>) -> Result<(), IntakeError> {
+        let keys = plain(&keys);
+        self.call(async {
+            sqlx::query!(
+                "update deliveries set upstream = 'done', upstream_due = null
+                  where upstream = 'pending'
+                    and id in (select delivery from delivery_keys where channel = $1 and key = any($2))",
+                channel.as_str(),
+                &keys
+            )
+            .execute(&self.store.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    fn pulse(&self, pulse: Pulse) {
+        if let Some(pulses) = &self.pulses {
+            // Full: somebody is slow to look, and a newer pulse says more than a lost one.
+            pulses.try_send((self.channel.clone(), pulse)).ok();
+        }
+    }
+}
+
+fn plain(keys: &[DeliveryKey]) -> Vec<String> {
+    keys.iter().map(|key| clean::text(&key.0)).collect()
+}
+
+/// A batch as the arrays that `intake_accept` takes.
+#[derive(Debug, Default)]
+struct Columns {
+    scopes: Vec<String>,
+    keys: Vec<String>,
+    received: Vec<OffsetDateTime>,
+    bytes: Vec<Vec<u8>>,
+    sizes: Vec<i64>,
+    sha256s: Vec<Vec<u8>>,
+    facts: Vec<Option<JsonValue>>,
+    upstreams: Vec<&'static str>,
+    dues: Vec<Option<OffsetDateTime>>,
+    recognise: Vec<bool>,
+}
+
+impl Columns {
+    /// Packs and hashes: takes a while, so off the runtime's threads. Each delivery's raw bytes are let go as soon as they
+    /// are packed.
+    fn of(batch: Vec<Delivery>) -> Result<Self> {
+        let mut columns = Self::default();
+        for delivery in batch {
+            columns.sizes.push(i64::try_from(delivery.bytes.len()).map_err(StoreError::other)?);
+            columns.sha256s.push(Digest::of(&delivery.bytes).0.to_vec());
+            columns.bytes.push(packed::pack(&delivery.bytes)?);
+            columns.scopes.push(clean::text(&delivery.scope));
+            columns.keys.push(clean::text(&delivery.key.0));
+            columns.received.push(sql_time::to_sql(delivery.received_at));
+            columns.facts.push(match delivery.facts {
+                JsonValue::Null => None,
+                facts => Some(clean::json(facts)),
+            });
+            let (upstream, due) = match delivery.upstream {
+                Upstream::Void => ("void", None),
+                Upstream::Pending { due } => ("pending", Some(sql_time::to_sql(due))),
+                Upstream::Done => ("done", None),
+            };
+            columns.upstreams.push(upstream);
+            columns.dues.push(due);
+            columns.recognise.push(delivery.recognise);
+        }
+        Ok(columns)
+    }
+}
+
+/// A cursor as the three arguments that the functions take; all null when it stays where it is.
+#[derive(Debug, Default)]
+struct CursorColumns {
+    scope: Option<String>,
+    generation: Option<i64>,
+    position: Option<i64>,
+}
+
+impl CursorColumns {
+    fn of(cursor: Option<Cursor>) -> Self {
+        cursor.map_or_else(Self::default, |cursor| Self {
+            scope: Some(clean::text(&cursor.scope)),
+            generation: Some(i64::try_from(cursor.generation).unwrap_or(i64::MAX)),
+            position: Some(i64::try_from(cursor.position).unwrap_or(i64::MAX)),
+        })
+    }
+}
