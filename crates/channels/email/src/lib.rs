@@ -1,1 +1,3 @@
-//! (to come)
+//! The e-mail channel: fetching from IMAP mailboxes, importing files, reading letters.
+
+pub mod read;

@@ -1,0 +1,208 @@
+//! Which letters no person wrote.
+//!
+//! A citizen's letter must never be lost here, so one doubtful sign is not enough:
+//! - `Auto-Submitted` other than `no` (RFC 3834), `X-Autoreply` and its like, `Precedence: auto_reply` are signs by
+//!   themselves: no mail program of a person sets them.
+//! - `X-Auto-Response-Suppress` is none: Exchange and Outlook set it on what people write. It counts only together with a
+//!   subject of an absence note.
+//! - `Precedence: bulk|list|junk` and `List-Id` are signs, except when the list is one of our own domains: a mailbox that
+//!   is a group address (Google Groups, Exchange) gets every citizen's letter with them.
+//! - A subject alone (`Fuori sede`) proves nothing; with an empty return path it does.
+//! - Our own address as the sender is a loop, except when answers should go to somebody else: that is how web forms send
+//!   what citizens fill in.
+
+use smista_domain::IgnoreReason;
+
+use super::{ReadSettings, header::Fields, sender, structure::Part, thread};
+
+/// What was found: the reason, and what the letter speaks of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Automatic {
+    pub(crate) reason: IgnoreReason,
+    pub(crate) about: Option<String>,
+}
+
+/// Looks at a whole letter.
+pub(crate) fn detect(
+    root: &Part<'_>,
+    subject: &str,
+    address: Option<&str>,
+    settings: &ReadSettings,
+) -> Option<Automatic> {
+    let fields = &root.fields;
+    if let Some(bounce) = report(root, settings) {
+        return Some(bounce);
+    }
+    let reply =
+        || thread::first_id(fields, "in-reply-to").or_else(|| thread::refs(fields, None).into_iter().next());
+    let empty_return_path = fields
+        .get("return-path")
+        .is_some_and(|v| v.trim_ascii().iter().filter(|b| !b.is_ascii_whitespace()).eq(b"<>"));
+    if own_mail(fields, address, settings) {
+        return Some(Automatic { reason: IgnoreReason::OwnMail, about: thread::own(fields) });
+    }
+    let daemon = address.and_then(|a| a.split('@').next()).is_some_and(|local| {
+        matches!(local, "mailer-daemon" | "mail-daemon" | "mailerdaemon")
+            || (local == "postmaster" && empty_return_path)
+    });
+    if fields.has("x-failed-recipients") || (daemon && (empty_return_path || bounce_subject(subject))) {
+        let about = inner_message_id(root, settings).or_else(reply);
+        return Some(Automatic { reason: IgnoreReason::Bounce, about });
+    }
+    if settings.keep_automatic {
+        return None;
+    }
+    let absent = absence_subject(subject);
+    let submitted = fields.word("auto-submitted").is_some_and(|v| {
+        let word = v.split([';', ' ', '(']).next().unwrap_or_default();
+        !word.is_empty() && word != "no"
+    });
+    let precedence = fields.word("precedence").unwrap_or_default();
+    let replier = [
+        "x-autoreply",
+        "x-autorespond",
+        "x-autoresponder",
+        "x-auto-reply-from",
+        "x-mail-autoreply",
+        "x-vacation",
+    ]
+    .iter()
+    .any(|name| fields.word(name).is_some_and(|v| !matches!(v.as_str(), "no" | "false" | "0" | "")));
+    let suppress = fields.word("x-auto-response-suppress").is_some_and(|v| v != "none" && !v.is_empty());
+    if submitted
+        || replier
+        || matches!(precedence.as_str(), "auto_reply" | "auto-reply" | "autoreply")
+        || (absent && (suppress || empty_return_path || precedence == "junk" || precedence == "bulk"))
+    {
+        return Some(Automatic { reason: IgnoreReason::AutoReply, about: reply() });
+    }
+    let bulk = matches!(precedence.as_str(), "bulk" | "list" | "junk");
+    if (bulk || fields.has("list-id")) && !own_list(fields, settings) {
+        return Some(Automatic { reason: IgnoreReason::MailingList, about: None });
+    }
+    None
+}
+
+/// Delivery reports (RFC 3464) and notices of reading (RFC 8098).
+fn report(root: &Part<'_>, settings: &ReadSettings) -> Option<Automatic> {
+    if root.media() != "multipart/report" {
+        return None;
+    }
+    let kind = root.content.get("report-type").unwrap_or_default().to_ascii_lowercase();
+    let has = |media: &str| root.children.iter().any(|c| c.media() == media);
+    if kind == "disposition-notification" || has("message/disposition-notification") {
+        let about = root
+            .children
+            .iter()
+            .find(|c| c.media() == "message/disposition-notification")
+            .and_then(|c| {
+                let content = c.transfer().decode(c.body);
+                thread::first_id(&super::header::split(&content).0, "original-message-id")
+            })
+            .or_else(|| thread::first_id(&root.fields, "in-reply-to"));
+        return Some(Automatic { reason: IgnoreReason::AutoReply, about });
+    }
+    if kind == "delivery-status" || has("message/delivery-status") || has("message/global-delivery-status") {
+        let about =
+            inner_message_id(root, settings).or_else(|| thread::first_id(&root.fields, "in-reply-to"));
+        return Some(Automatic { reason: IgnoreReason::Bounce, about });
+    }
+    None
+}
+
+/// The Message-ID of the letter, or of its head, that a report carries with it.
+fn inner_message_id(root: &Part<'_>, settings: &ReadSettings) -> Option<String> {
+    let carried = root.children.iter().rev().find(|c| {
+        c.is_message()
+            || matches!(
+                c.media(),
+                "text/rfc822-headers" | "message/rfc822-headers" | "message/global-headers"
+            )
+    });
+    if let Some(part) = carried {
+        let content = part.transfer().decode(part.body);
+        return thread::own(&super::header::split(&content).0);
+    }
+    // Older servers put the letter below their own words.
+    if root.is_multipart() {
+        return None;
+    }
+    let body = root.body.get(..settings.max_text_bytes).unwrap_or(root.body);
+    let at = memchr::memmem::find(body, b"\nMessage-ID:")
+        .or_else(|| memchr::memmem::find(body, b"\nMessage-Id:"))?;
+    thread::own(&super::header::split(body.get(at + 1..)?).0)
+}
+
+/// From is one of ours, and nobody else wants the answer.
+fn own_mail(fields: &Fields<'_>, address: Option<&str>, settings: &ReadSettings) -> bool {
+    let ours = |a: &str| settings.own_addresses.iter().any(|own| own.eq_ignore_ascii_case(a));
+    if !address.is_some_and(ours) {
+        return false;
+    }
+    let mut replies =
+        fields.all("reply-to").flat_map(|raw| sender::mailboxes(raw, 10)).filter_map(|s| s.address);
+    !replies.any(|a| !ours(&a))
+}
+
+/// The list is one of our own domains: a group address in front of the mailbox.
+fn own_list(fields: &Fields<'_>, settings: &ReadSettings) -> bool {
+    let within = |value: &str| {
+        settings.own_domains.iter().any(|domain| {
+            let domain = domain.trim_start_matches('@').to_lowercase();
+            !domain.is_empty()
+                && value.split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-'))).any(|host| {
+                    host == domain || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'))
+                })
+        }) || settings.own_addresses.iter().any(|own| {
+            value.contains(&own.to_lowercase()) || value.contains(&own.to_lowercase().replace('@', "."))
+        })
+    };
+    ["list-id", "list-post"].iter().any(|name| fields.word(name).is_some_and(|v| within(&v)))
+}
+
+/// Subjects of absence notes, in Italian, English and German.
+fn absence_subject(subject: &str) -> bool {
+    const STARTS: &[&str] = &[
+        "risposta automatica",
+        "risposta automatica:",
+        "fuori sede",
+        "fuori ufficio",
+        "assente",
+        "assenza dall'ufficio",
+        "messaggio automatico",
+        "automatic reply",
+        "autoreply",
+        "auto-reply",
+        "auto reply",
+        "auto:",
+        "out of office",
+        "out of the office",
+        "abwesenheit",
+        "automatische antwort",
+        "réponse automatique",
+        "respuesta automática",
+        "vacation",
+        "ferie",
+    ];
+    let lower = subject.trim().to_lowercase().replace('’', "'");
+    STARTS.iter().any(|s| lower.starts_with(s))
+}
+
+/// Subjects of bounces that follow no standard.
+fn bounce_subject(subject: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "undeliver",
+        "delivery status",
+        "delivery fail",
+        "failure notice",
+        "returned mail",
+        "mail delivery",
+        "mancata consegna",
+        "non recapitabil",
+        "impossibile recapitare",
+        "unzustellbar",
+        "delivery delayed",
+    ];
+    let lower = subject.to_lowercase();
+    WORDS.iter().any(|w| lower.contains(w))
+}

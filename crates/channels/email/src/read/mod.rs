@@ -1,0 +1,261 @@
+//! Reads letters: bytes in, [`Reading`] out. Pure and total: no I/O, no clock, no panic, work linear in the size, memory
+//! bounded by the settings and one copy of the largest part.
+//!
+//! Invariant: a letter that a person wrote becomes a message, however broken it is. [`Unreadable`] is only what has no
+//! head and no text; [`Reading::Ignored`] only what bears sure signs of a machine (see [`automatic`]).
+//!
+//! The stages, each a module: [`header`] splits the head, [`structure`] the parts, [`transfer`] and [`charset`] undo
+//! encodings, [`words`] and [`params`] read header values, [`body`] chooses the text and lists attachments ([`html`],
+//! [`clean`]), [`quote`] splits the writer's words from what is quoted, [`sender`] and [`thread`] say who and what it
+//! belongs to, [`automatic`] what no person wrote. Certified mail (PEC) will be one more stage between [`structure`] and
+//! [`body`]: it chooses another root.
+//!
+//! mail-parser reads addresses, dates, entities and rare charsets. Its MIME splitter is not used, see [`structure`].
+
+mod automatic;
+mod body;
+mod charset;
+mod clean;
+mod header;
+mod html;
+pub mod notes;
+mod params;
+mod quote;
+mod sender;
+mod structure;
+mod thread;
+mod transfer;
+mod words;
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use mail_parser::{HeaderValue, parsers::MessageStream};
+use smista_domain::{Delivery, Message, Reading, Unreadable};
+
+use structure::{Limits, Part};
+
+/// How letters of a mailbox are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadSettings {
+    /// The mailbox's own addresses: what comes from them is a loop.
+    pub own_addresses: Vec<String>,
+    /// The administration's domains: lists of these domains are group addresses, not mailing lists.
+    pub own_domains: Vec<String>,
+    /// Octets of text (UTF-8) that are kept; the rest stays in the raw bytes.
+    pub max_text_bytes: usize,
+    /// Parts that are looked at.
+    pub max_parts: usize,
+    /// Levels of multiparts that are opened.
+    pub max_depth: usize,
+    /// Automatic mail and mailing lists are messages (with a note) instead of being ignored. Bounces and own mail never are.
+    pub keep_automatic: bool,
+}
+
+impl Default for ReadSettings {
+    fn default() -> Self {
+        Self {
+            own_addresses: Vec::new(),
+            own_domains: Vec::new(),
+            max_text_bytes: 1024 * 1024,
+            max_parts: 1000,
+            max_depth: 30,
+            keep_automatic: false,
+        }
+    }
+}
+
+/// A longer subject is cut.
+const MAX_SUBJECT: usize = 1000;
+/// Dates before and after are a broken clock, not information.
+const YEARS: std::ops::RangeInclusive<i16> = 1971..=2100;
+
+/// Reads a delivery of an e-mail channel.
+pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unreadable> {
+    if delivery.bytes.is_empty() {
+        return Err(Unreadable("the letter has no bytes".to_owned()));
+    }
+    let raw = prepare(&delivery.bytes);
+    let limits = Limits { parts: settings.max_parts, depth: settings.max_depth };
+    let (root, trouble) = structure::parse(&raw, limits);
+    let content = body::content(&root, settings);
+    if root.fields.count == 0 && !printable(&content.text) {
+        return Err(Unreadable("neither a header nor printable text: this is no letter".to_owned()));
+    }
+
+    let mut notes: Vec<&'static str> = Vec::new();
+    let mut note = |wanted: bool, code: &'static str| {
+        if wanted && !notes.contains(&code) {
+            notes.push(code);
+        }
+    };
+    let subject = subject(&root, &mut note);
+    let (sender, sender_missing) = sender::writer(&root.fields);
+    let found = automatic::detect(&root, &subject, sender.address.as_deref(), settings);
+    if let Some(found) = found {
+        return Ok(Reading::Ignored { reason: found.reason, about: found.about });
+    }
+    let kept = settings.keep_automatic && {
+        let strict = ReadSettings { keep_automatic: false, ..settings.clone() };
+        automatic::detect(&root, &subject, sender.address.as_deref(), &strict).is_some()
+    };
+
+    note(
+        delivery.facts.get("truncated").and_then(serde_json::Value::as_bool) == Some(true),
+        notes::TRUNCATED,
+    );
+    note(content.text.trim().is_empty(), notes::EMPTY);
+    note(trouble.parts, notes::TOO_MANY_PARTS);
+    note(trouble.depth, notes::TOO_DEEP);
+    note(trouble.broken, notes::BROKEN_STRUCTURE);
+    note(root.fields.broken || root.fields.count == 0, notes::BROKEN_HEADER);
+    note(sender_missing, notes::NO_SENDER);
+    note(several_senders(&root), notes::SEVERAL_SENDERS);
+    note(answers_elsewhere(&root, sender.address.as_deref()), notes::REPLY_TO);
+    note(kept, notes::AUTOMATIC);
+    for code in &content.notes {
+        note(true, code);
+    }
+
+    let own = thread::own(&root.fields);
+    let date = root.fields.get("date").map(words::decode).unwrap_or_default();
+    let fingerprint = thread::fingerprint(&thread::Identity {
+        own: own.as_deref(),
+        sender: &sender,
+        date: &date,
+        subject: &subject,
+        text: &content.text,
+        attachments: &content.digests,
+    });
+    let split = quote::split(&content.text);
+    Ok(Reading::Message(Box::new(Message {
+        recipients: sender::recipients(&root.fields),
+        sender,
+        thread: thread::keys(&root.fields, &subject, fingerprint),
+        subject,
+        text: split.text,
+        quoted: split.quoted,
+        signature: split.signature,
+        sent_at: parse_date(&date),
+        received_at: delivery.received_at,
+        folder: delivery.scope.clone(),
+        attachments: content.attachments,
+        place: None,
+        notes: notes.into_iter().map(str::to_owned).collect(),
+    })))
+}
+
+/// The content of an attachment, decoded: `part` as [`read`] numbered it. None if there is no such part.
+pub fn attachment(raw: &[u8], part: &[u32]) -> Option<Vec<u8>> {
+    let defaults = ReadSettings::default();
+    let limits = Limits { parts: defaults.max_parts, depth: defaults.max_depth };
+    let raw = prepare(raw);
+    let (root, _) = structure::parse(&raw, limits);
+    attachment_in(&root, part, limits)
+}
+
+fn attachment_in(root: &Part<'_>, path: &[u32], limits: Limits) -> Option<Vec<u8>> {
+    let (part, rest) = root.find(path)?;
+    let content = part.transfer().decode(part.body);
+    match rest {
+        [] => Some(content.into_owned()),
+        rest if part.is_message() => {
+            let (inner, _) = structure::parse(&content, limits);
+            attachment_in(&inner, rest, limits)
+        }
+        // A uuencoded file within a text.
+        [n] => {
+            let blocks = transfer::uu_blocks(&content);
+            let block = blocks.get(usize::try_from(n.checked_sub(1)?).ok()?)?;
+            Some(transfer::uudecode(block.data(&content)))
+        }
+        _ => None,
+    }
+}
+
+/// Whatever hides the head: a byte order mark, a whole letter in UTF-16, empty lines before it, bare CR as line ends.
+/// Borrowed for every normal letter.
+fn prepare(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.starts_with(&[0xFF, 0xFE]) || raw.starts_with(&[0xFE, 0xFF]) {
+        return Cow::Owned(charset::decode(raw, None).into_owned().into_bytes());
+    }
+    let raw = raw.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(raw);
+    let raw = skip_empty_lines(raw);
+    let head = raw.get(..4096).unwrap_or(raw);
+    if memchr::memchr(b'\n', head).is_none() && memchr::memchr(b'\r', head).is_some() {
+        return Cow::Owned(raw.iter().map(|b| if *b == b'\r' { b'\n' } else { *b }).collect());
+    }
+    Cow::Borrowed(raw)
+}
+
+/// Empty lines before a head, if it is one; before a text they stay.
+fn skip_empty_lines(raw: &[u8]) -> &[u8] {
+    let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n' | 0)).count();
+    match raw.get(blank..) {
+        Some(rest) if blank > 0 && header::split(rest.get(..8192).unwrap_or(rest)).0.count > 0 => rest,
+        _ => raw,
+    }
+}
+
+/// True for text that a person can read: letters, and not mostly replacement characters.
+fn printable(text: &str) -> bool {
+    let (mut good, mut bad) = (0usize, 0usize);
+    for c in text.chars().take(10_000) {
+        if c == char::REPLACEMENT_CHARACTER {
+            bad += 1;
+        } else if c.is_alphanumeric() && (c.is_ascii() || ('\u{C0}'..'\u{17F}').contains(&c)) {
+            good += 1;
+        } else if !c.is_whitespace() && !c.is_ascii_punctuation() {
+            bad += 1;
+        }
+    }
+    good > 0 && good > bad
+}
+
+fn subject(root: &Part<'_>, note: &mut impl FnMut(bool, &'static str)) -> String {
+    let subjects = root.fields.all("subject").map(words::decode);
+    let mut subject = subjects.into_iter().find(|s| !s.trim().is_empty()).unwrap_or_default();
+    if let Some((at, _)) = subject.char_indices().nth(MAX_SUBJECT) {
+        subject.truncate(at);
+        note(true, notes::SUBJECT_CUT);
+    }
+    subject
+}
+
+fn several_senders(root: &Part<'_>) -> bool {
+    let mut addresses =
+        root.fields.all("from").flat_map(|raw| sender::mailboxes(raw, 3)).filter_map(|s| s.address);
+    let first = addresses.next();
+    addresses.any(|a| Some(a) != first)
+}
+
+fn answers_elsewhere(root: &Part<'_>, address: Option<&str>) -> bool {
+    let mut replies =
+        root.fields.all("reply-to").flat_map(|raw| sender::mailboxes(raw, 5)).filter_map(|s| s.address);
+    replies.any(|a| Some(a.as_str()) != address)
+}
+
+/// A Date field's value, if it is a date that can be.
+fn parse_date(value: &str) -> Option<Timestamp> {
+    if value.is_empty() || value.len() > 200 {
+        return None;
+    }
+    let line = format!("{value}\n");
+    let HeaderValue::DateTime(date) = MessageStream::new(line.as_bytes()).parse_date() else { return None };
+    let number = |n: u8| i8::try_from(n).ok();
+    let year = i16::try_from(date.year).ok().filter(|y| YEARS.contains(y))?;
+    let second = date.second.min(59);
+    let local = jiff::civil::DateTime::new(
+        year,
+        number(date.month)?,
+        number(date.day)?,
+        number(date.hour)?,
+        number(date.minute)?,
+        number(second)?,
+        0,
+    )
+    .ok()?;
+    let offset = i32::from(date.tz_hour) * 3600 + i32::from(date.tz_minute) * 60;
+    let offset = jiff::tz::Offset::from_seconds(if date.tz_before_gmt { -offset } else { offset }).ok()?;
+    offset.to_timestamp(local).ok()
+}

@@ -1,0 +1,385 @@
+//! Splits a letter into the writer's own words, what is quoted, and the signature. Line by line, so that nothing is lost:
+//! every line goes to exactly one of the three.
+//!
+//! Where it is doubtful whose words they are, they are the writer's: too much text costs a rule a little certainty, too
+//! little loses the matter. A letter of which nothing would be left is all text (a forwarded letter, a form).
+
+/// The three parts of a letter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Split {
+    pub(crate) text: String,
+    pub(crate) quoted: String,
+    pub(crate) signature: String,
+}
+
+/// Where a line belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Quoted,
+    Signature,
+}
+
+/// Splits a cleaned text.
+pub(crate) fn split(text: &str) -> Split {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut whose = vec![Whose::Own; lines.len()];
+    mark_quotes(&lines, &mut whose);
+    let own_before = has_own(&lines, &whose);
+    if own_before {
+        mark_signature(&lines, &mut whose);
+        if !has_own(&lines, &whose) {
+            // Only a signature: it is the letter.
+            whose.iter_mut().filter(|w| **w == Whose::Signature).for_each(|w| *w = Whose::Own);
+        }
+    } else {
+        whose.fill(Whose::Own);
+    }
+    Split {
+        text: gather(&lines, &whose, Whose::Own),
+        quoted: gather(&lines, &whose, Whose::Quoted),
+        signature: gather(&lines, &whose, Whose::Signature),
+    }
+}
+
+/// True if anything of a word is the writer's own.
+fn has_own(lines: &[&str], whose: &[Whose]) -> bool {
+    lines.iter().zip(whose).any(|(line, w)| *w == Whose::Own && line.chars().any(char::is_alphanumeric))
+}
+
+/// The lines of one kind; where others were left out between them, an empty line.
+fn gather(lines: &[&str], whose: &[Whose], kind: Whose) -> String {
+    let mut out = String::new();
+    let mut gap = false;
+    for (line, w) in lines.iter().zip(whose) {
+        if *w != kind {
+            gap = true;
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('\n');
+            if gap && !out.ends_with("\n\n") && !line.is_empty() {
+                out.push('\n');
+            }
+        }
+        gap = false;
+        if !(out.is_empty() && line.is_empty()) {
+            out.push_str(line);
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn mark(whose: &mut [Whose], range: std::ops::Range<usize>, kind: Whose) {
+    if let Some(slice) = whose.get_mut(range) {
+        slice.fill(kind);
+    }
+}
+
+fn is_quote_line(line: &str) -> bool {
+    let line = line.trim_start();
+    // `>From` is a line that an mbox has protected, not a quote.
+    line.starts_with('>') && !line.starts_with(">From ") || line.starts_with("| > ")
+}
+
+fn mark_quotes(lines: &[&str], whose: &mut [Whose]) {
+    let at = |i: usize| lines.get(i).copied().unwrap_or_default();
+    let quote_lines = lines.iter().filter(|l| is_quote_line(l)).count();
+    let mut i = 0;
+    while i < lines.len() {
+        let line = at(i);
+        if is_quote_line(line) {
+            // A single line with a bracket and nothing that introduces it may be anything.
+            let introduced = introduction_before(lines, whose, i);
+            if quote_lines > 1 || introduced.is_some() {
+                if let Some(range) = introduced {
+                    mark(whose, range, Whose::Quoted);
+                }
+                mark(whose, i..i + 1, Whose::Quoted);
+            }
+            i += 1;
+            continue;
+        }
+        if is_divider(line) || header_block(lines, i) {
+            // Everything from here on is another letter; the rule above it belongs to it.
+            let from = if i > 0 && is_rule(at(i - 1)) { i - 1 } else { i };
+            mark(whose, from..lines.len(), Whose::Quoted);
+            return;
+        }
+        if let Some(len) = attribution(lines, i) {
+            let mut next = i + len;
+            while next < lines.len() && at(next).trim().is_empty() {
+                next += 1;
+            }
+            mark(whose, i..i + len, Whose::Quoted);
+            if next < lines.len() && !is_quote_line(at(next)) {
+                // Not marked line by line: the rest is the quote, unless marked lines come later.
+                let later = lines.iter().skip(next).take(5).any(|l| is_quote_line(l));
+                if !later {
+                    mark(whose, i..lines.len(), Whose::Quoted);
+                    return;
+                }
+            }
+            i += len;
+            continue;
+        }
+        i += 1;
+    }
+}
+
+/// The line or two before a quote that end in a colon and name a date or an address: `Mario Rossi ha scritto il 3/2:`, in
+/// whatever language.
+fn introduction_before(lines: &[&str], whose: &[Whose], quote: usize) -> Option<std::ops::Range<usize>> {
+    let mut i = quote.checked_sub(1)?;
+    if lines.get(i)?.trim().is_empty() {
+        i = i.checked_sub(1)?;
+    }
+    let line = lines.get(i)?.trim();
+    if *whose.get(i)? != Whose::Own || !line.ends_with(':') || line.len() > 250 {
+        return None;
+    }
+    let dated = |l: &str| l.chars().filter(char::is_ascii_digit).count() >= 3 || l.contains('@');
+    if dated(line) {
+        return Some(i..quote);
+    }
+    // Wrapped: the date stands in the line above.
+    let above = i.checked_sub(1)?;
+    let first = lines.get(above)?.trim();
+    (attribution_start(first) && dated(first)).then_some(above..quote)
+}
+
+/// Dividers that stand between hyphens, underscores or stars.
+const RULED: &[&str] = &[
+    "messaggio originale",
+    "original message",
+    "original appointment",
+    "messaggio inoltrato",
+    "forwarded message",
+    "ursprüngliche nachricht",
+    "urspr. nachricht",
+    "originalnachricht",
+    "weitergeleitete nachricht",
+    "message d'origine",
+    "message original",
+    "message transféré",
+    "mensaje original",
+    "mensaje reenviado",
+    "messaggio inoltrato da",
+    "forwarded by",
+];
+/// Dividers that stand alone.
+const BARE: &[&str] =
+    &["inizio messaggio inoltrato", "begin forwarded message", "anfang der weitergeleiteten nachricht"];
+
+/// `-----Messaggio originale-----` and its like: what follows is another letter.
+fn is_divider(line: &str) -> bool {
+    let line = line.trim();
+    if line.len() > 120 {
+        return false;
+    }
+    let core =
+        line.trim_matches(|c: char| matches!(c, '-' | '_' | '*' | '=' | ' ' | ':' | '>')).to_lowercase();
+    let ruled =
+        line.starts_with("--") || line.starts_with("__") || line.starts_with("==") || line.starts_with("**");
+    (ruled && RULED.iter().any(|word| core.starts_with(word))) || BARE.contains(&core.as_str())
+}
+
+/// A line of underscores, as Outlook puts it above the old letter.
+fn is_rule(line: &str) -> bool {
+    let line = line.trim();
+    line.len() >= 10 && line.bytes().all(|b| matches!(b, b'_' | b'-' | b'='))
+}
+
+/// Which header a line like `Da: ...` or `*Inviato:* ...` is, in Italian, English, German, French or Spanish.
+fn pseudo_header(line: &str) -> Option<char> {
+    let line = line.trim_start_matches([' ', '\t', '*', '>']);
+    let (name, _) = line.split_once(':')?;
+    if name.len() > 20 {
+        return None;
+    }
+    let name = name.trim_matches([' ', '*', '\t']).to_lowercase();
+    Some(match name.as_str() {
+        "da" | "from" | "von" | "de" | "mittente" => 'f',
+        "inviato" | "sent" | "gesendet" | "envoyé" | "enviado" | "data" | "date" | "datum" | "fecha"
+        | "data invio" => 'd',
+        "a" | "to" | "an" | "à" | "para" | "cc" | "destinatario" | "destinatari" | "per conoscenza" => 't',
+        "oggetto" | "subject" | "betreff" | "objet" | "asunto" => 's',
+        _ => return None,
+    })
+}
+
+/// True where a block of old headers begins: the sender, a date, and an addressee or a subject, within eight lines.
+fn header_block(lines: &[&str], at: usize) -> bool {
+    let kind = |line: &&str| pseudo_header(line);
+    if lines.get(at).and_then(|l| pseudo_header(l)) != Some('f') {
+        return false;
+    }
+    let found: Vec<char> = lines.iter().skip(at).take(9).filter_map(kind).collect();
+    found.contains(&'d') && (found.contains(&'t') || found.contains(&'s'))
+}
+
+/// Words with which an attribution begins.
+fn attribution_start(line: &str) -> bool {
+    const STARTS: &[&str] = &["il ", "in data ", "on ", "am ", "le ", "el ", "lo scorso ", "alle "];
+    let lower: String = line.trim_start().chars().take(12).flat_map(char::to_lowercase).collect();
+    STARTS.iter().any(|s| lower.starts_with(s))
+        || ["lun", "mar", "mer", "gio", "ven", "sab", "dom"]
+            .iter()
+            .any(|d| lower.starts_with(d) && lower.contains(' '))
+}
+
+/// How many lines an attribution takes that begins here: `Il giorno ... ha scritto:`, `On ... wrote:`, wrapped over up to
+/// four lines.
+fn attribution(lines: &[&str], at: usize) -> Option<usize> {
+    const ENDS: &[&str] = &[
+        "ha scritto:",
+        "ha scritto :",
+        "scrive:",
+        "hanno scritto:",
+        "wrote:",
+        "a écrit :",
+        "a écrit:",
+        "escribió:",
+        "geschrieben:",
+        "schrieb:",
+    ];
+    let first = lines.get(at)?.trim();
+    if !attribution_start(first) {
+        return None;
+    }
+    let mut joined = String::new();
+    for (n, line) in lines.iter().skip(at).take(4).enumerate() {
+        let line = line.trim();
+        if line.is_empty() && n > 0 {
+            return None;
+        }
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(line);
+        if joined.len() > 400 {
+            return None;
+        }
+        let lower = joined.to_lowercase();
+        let german = lower.starts_with("am ") && lower.contains(" schrieb ") && lower.ends_with(':');
+        if german || ENDS.iter().any(|e| lower.ends_with(e)) {
+            let dated = joined.chars().filter(char::is_ascii_digit).count() >= 3 || joined.contains('@');
+            return dated.then_some(n + 1);
+        }
+    }
+    None
+}
+
+/// Lines at the end that a telephone or a web mail adds.
+fn is_footer(line: &str) -> bool {
+    const STARTS: &[&str] = &[
+        "inviato da iphone",
+        "inviato da ipad",
+        "inviato dal mio",
+        "inviato dall'app",
+        "inviato da outlook",
+        "inviato da yahoo",
+        "inviato da libero mail",
+        "inviato da posta per windows",
+        "inviato da smartphone",
+        "inviato da tiscali",
+        "inviato da virgilio",
+        "inviato con aqua mail",
+        "inviata da iphone",
+        "inviato da gmail",
+        "inviato da proton",
+        "inviato da samsung",
+        "ottieni outlook per",
+        "scarica outlook per",
+        "sent from my ",
+        "sent from outlook",
+        "sent from yahoo",
+        "sent with proton",
+        "get outlook for",
+        "von meinem iphone gesendet",
+        "envoyé de mon iphone",
+    ];
+    let lower: String = line
+        .trim()
+        .trim_start_matches(['-', '_', '*', ' '])
+        .chars()
+        .take(40)
+        .flat_map(char::to_lowercase)
+        .collect();
+    let lower = lower.replace('’', "'");
+    STARTS.iter().any(|s| lower.starts_with(s)) && line.len() < 120
+}
+
+/// A closing formula that stands alone in its line.
+fn is_closing(line: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "cordiali saluti",
+        "distinti saluti",
+        "cordialmente",
+        "un cordiale saluto",
+        "cordiali saluti e buona giornata",
+        "cordiali saluti e grazie",
+        "grazie e cordiali saluti",
+        "grazie e distinti saluti",
+        "grazie, cordiali saluti",
+        "in attesa di riscontro, cordiali saluti",
+        "porgo cordiali saluti",
+        "porgo distinti saluti",
+        "con i migliori saluti",
+        "i migliori saluti",
+        "saluti cordiali",
+        "saluti",
+        "grazie e saluti",
+        "best regards",
+        "kind regards",
+        "regards",
+        "mit freundlichen grüßen",
+    ];
+    let core = line.trim().trim_end_matches([',', '.', '!', ' ', ';', ':']).to_lowercase();
+    WORDS.contains(&core.as_str())
+}
+
+fn mark_signature(lines: &[&str], whose: &mut [Whose]) {
+    let own: Vec<usize> = (0..lines.len()).filter(|i| whose.get(*i) == Some(&Whose::Own)).collect();
+    let line = |i: usize| lines.get(i).copied().unwrap_or_default();
+    // The separator of RFC 3676: `-- `. Cleaning took its blank; two hyphens alone in a line are hardly anything else if
+    // what follows is short.
+    let mut end = own.len();
+    if let Some(cut) = own.iter().rposition(|i| matches!(line(*i), "--" | "-- ")) {
+        let after = own.get(cut + 1..).unwrap_or_default();
+        if after.iter().filter(|i| !line(**i).trim().is_empty()).count() <= 15 {
+            own.iter().skip(cut).for_each(|i| mark(whose, *i..*i + 1, Whose::Signature));
+            end = cut;
+        }
+    }
+    // Footers of telephones: the last line or two.
+    while let Some(last) = own.iter().take(end).rposition(|i| !line(*i).trim().is_empty()) {
+        let Some(&at) = own.get(last) else { break };
+        if !is_footer(line(at)) {
+            break;
+        }
+        mark(whose, at..at + 1, Whose::Signature);
+        end = last;
+    }
+    // A closing formula with a name, a function, an address below it: short lines that are no sentences.
+    let body = own.get(..end).unwrap_or_default();
+    if let Some(cut) = body.iter().rposition(|i| is_closing(line(*i))) {
+        let after: Vec<&str> =
+            body.iter().skip(cut + 1).map(|i| line(*i).trim()).filter(|l| !l.is_empty()).collect();
+        let looks_signed = !after.is_empty()
+            && after.len() <= 8
+            && after.iter().all(|l| {
+                let lower = l.to_lowercase();
+                l.chars().count() <= 60
+                    && l.split_whitespace().count() <= 8
+                    && !l.ends_with(['.', '?', '!', ';', ':'])
+                    && !lower.starts_with("p.s")
+                    && !lower.starts_with("ps")
+                    && !lower.starts_with("n.b")
+            });
+        if looks_signed {
+            body.iter().skip(cut).for_each(|i| mark(whose, *i..*i + 1, Whose::Signature));
+        }
+    }
+}
