@@ -29,19 +29,14 @@ pub struct StoreIntake {
     store: Store,
     channel: ChannelName,
     lease: Option<Lease>,
-    pulses: Option<mpsc::Sender<(ChannelName, Pulse)>>,
+    pulses: Option<mpsc::Sender<Pulse>>,
     wake: Arc<Notify>,
 }
 
 impl StoreIntake {
     /// The intake of a channel whose lease is ours. `wake` is notified after each commit that brought something to read;
     /// pulses are passed on to `pulses` and dropped while it is full.
-    pub fn leased(
-        store: Store,
-        lease: Lease,
-        pulses: mpsc::Sender<(ChannelName, Pulse)>,
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub fn leased(store: Store, lease: Lease, pulses: mpsc::Sender<Pulse>, wake: Arc<Notify>) -> Self {
         Self { store, channel: lease.channel().clone(), lease: Some(lease), pulses: Some(pulses), wake }
     }
 
@@ -306,7 +301,7 @@ impl Intake for StoreIntake {
     fn pulse(&self, pulse: Pulse) {
         if let Some(pulses) = &self.pulses {
             // Full: somebody is slow to look, and a newer pulse says more than a lost one.
-            pulses.try_send((self.channel.clone(), pulse)).ok();
+            pulses.try_send(pulse).ok();
         }
     }
 }

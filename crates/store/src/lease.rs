@@ -11,7 +11,7 @@ use std::{
 };
 
 use smista_domain::ChannelName;
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -214,5 +214,57 @@ impl Store {
                 return LeaseEnd::Lost(lost);
             }
         }
+    }
+}
+
+/// Keeps a lease in a task of its own, for as long as something runs under it.
+#[derive(Debug)]
+pub struct LeaseKeeper {
+    lease: Lease,
+    run: CancellationToken,
+    done: CancellationToken,
+    task: Option<JoinHandle<LeaseEnd>>,
+}
+
+impl LeaseKeeper {
+    /// Begins. `stop` ends what runs under the lease ([`LeaseKeeper::token`]), but not the lease: it is kept while that
+    /// winds down, until [`LeaseKeeper::release`].
+    pub fn start(store: Store, lease: Lease, stop: &CancellationToken) -> Self {
+        let (run, done) = (stop.child_token(), CancellationToken::new());
+        let task = {
+            let (lease, run, done) = (lease.clone(), run.clone(), done.clone());
+            // Detached on drop, but then it ends by itself: `done` is cancelled there.
+            tokio::spawn(async move {
+                let _run_ends_too = run.drop_guard();
+                store.keep_lease(&lease, &done).await
+            })
+        };
+        Self { lease, run, done, task: Some(task) }
+    }
+
+    /// The lease, for the intake.
+    pub fn handle(&self) -> Lease {
+        self.lease.clone()
+    }
+
+    /// Cancelled when whatever runs under the lease must stop: told so, or the lease is lost.
+    pub fn token(&self) -> CancellationToken {
+        self.run.clone()
+    }
+
+    /// Gives the lease back, and says whether it was still ours.
+    pub async fn release(mut self) -> LeaseEnd {
+        self.done.cancel();
+        match self.task.take() {
+            Some(task) => task.await.unwrap_or_else(|error| LeaseEnd::Lost(StoreError::other(error))),
+            None => LeaseEnd::GivenBack,
+        }
+    }
+}
+
+impl Drop for LeaseKeeper {
+    fn drop(&mut self) {
+        self.run.cancel();
+        self.done.cancel();
     }
 }

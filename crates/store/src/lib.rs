@@ -7,6 +7,7 @@
 //!
 //! One schema is one town hall. Names in SQL are unqualified: each connection's search path names the schema.
 
+mod channels;
 mod clean;
 mod connect;
 mod error;
@@ -19,10 +20,11 @@ pub mod settle;
 mod sql_time;
 mod threads;
 
+pub use channels::{ChannelCursor, ChannelHolder, ChannelStatus};
 pub use connect::{Store, StoreOptions};
 pub use error::StoreError;
 pub use intake::StoreIntake;
-pub use lease::{LONGEST as LONGEST_LEASE, Lease, LeaseEnd};
+pub use lease::{LONGEST as LONGEST_LEASE, Lease, LeaseEnd, LeaseKeeper};
 pub use schema::SchemaName;
 
 /// `Ok`, or why the store could not do it.
