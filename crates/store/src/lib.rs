@@ -14,6 +14,7 @@ mod error;
 mod intake;
 mod lease;
 mod migrate;
+mod notify;
 mod packed;
 mod schema;
 pub mod settle;
