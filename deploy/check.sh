@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what is under deploy/ without installing any of it. What a tool of this machine cannot check is said in a line
+# Checks what is under deploy/ without installing any of it, and the links of the documents. What a tool of this machine cannot check is said in a line
 # that begins with SKIPPED (make test counts them); exit code 1 when something is wrong.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -69,6 +69,19 @@ else
     expected=$(printf '755 0 etc/smista\n700 0 etc/smista/credentials\n700 %s var/lib/smista' "$id")
     if [ "$found" = "$expected" ]; then ok 'systemd-tmpfiles makes the directories'; else wrong "systemd-tmpfiles made: $found"; fi
 fi
+
+# Links between the documents: files that are there, and no document that nobody leads to.
+links=0
+while IFS=: read -r file link; do
+    target=${link%%#*}
+    case $target in '' | *://* | mailto:*) continue ;; esac
+    links=$((links + 1))
+    [ -e "$(dirname "$file")/$target" ] || wrong "$file leads to $target, which is not there"
+done < <(grep -rnoE '\]\([^) ]+\)' --include='*.md' README.md CONTRIBUTING.md docs | sed -E 's/^([^:]+):[0-9]+:\]\(([^)]*)\)$/\1:\2/')
+while IFS= read -r file; do
+    grep -rqF --include='*.md' --exclude="${file##*/}" "${file##*/}" README.md CONTRIBUTING.md docs || wrong "no document leads to $file"
+done < <(find docs -name '*.md' ! -name README.md)
+ok "$links links between documents"
 
 # Our own scripts.
 scripts=(.ci/run deploy/*.sh deploy/dev/*.sh)

@@ -68,7 +68,7 @@ if "$cargo" clippy --version >/dev/null 2>&1; then
 else
     skip 'lints (cargo clippy)' 'clippy is not installed (rustup component add clippy)'
 fi
-if [ -x deploy/check.sh ]; then step 'deployment files (deploy/check.sh)' deploy/check.sh; fi
+if [ -x deploy/check.sh ]; then step 'deploy/ and docs (deploy/check.sh)' deploy/check.sh; fi
 
 if [ "$what" = all ]; then
     step 'tests (cargo test)' "$cargo" test --workspace --locked --no-fail-fast
