@@ -22,3 +22,27 @@ pub const SECRET_TWICE: &str = "secret-twice";
 pub const SECRET_MISSING: &str = "secret-missing";
 /// A secret stands in the configuration itself.
 pub const SECRET_IN_FILE: &str = "secret-in-file";
+/// An environment variable `SMISTA_...__...` that can set nothing.
+pub const ENVIRONMENT: &str = "environment";
+/// A file of the configuration is not there.
+pub const FILE_MISSING: &str = "file-missing";
+/// A file of the configuration cannot be read.
+pub const FILE_UNREADABLE: &str = "file-unreadable";
+/// A file in the configuration directory that is not read.
+pub const FILE_IGNORED: &str = "file-ignored";
+/// A section or value of a later version.
+pub const NOT_YET: &str = "not-yet";
+/// The same id twice.
+pub const DUPLICATE_ID: &str = "duplicate-id";
+/// A sector that sectors.toml does not have.
+pub const UNKNOWN_SECTOR: &str = "unknown-sector";
+/// A kind that sectors.toml does not have.
+pub const UNKNOWN_KIND: &str = "unknown-kind";
+/// Sectors that are each other's parents.
+pub const SECTOR_CIRCLE: &str = "sector-circle";
+/// What should be a mail address is none.
+pub const BAD_ADDRESS: &str = "bad-address";
+/// An external sector that nothing can reach.
+pub const EXTERNAL_WITHOUT_MAIL: &str = "external-without-mail";
+/// The fallback sector is not an office of the town hall.
+pub const EXTERNAL_FALLBACK: &str = "external-fallback";

@@ -11,6 +11,7 @@ use crate::{
     codes,
     diagnostic::{Diagnostic, Diagnostics},
     environment::Environment,
+    layers,
     secret::SecretSource,
     source::{Sources, Span},
     suggest::closest,
@@ -76,6 +77,13 @@ impl Section {
         Self { table, title, asked: BTreeSet::new(), around }
     }
 
+    /// This file's top level, with defaults below and environment variables on top.
+    pub(crate) fn layered(self, sources: &mut Sources) -> Self {
+        let environment = Arc::clone(&self.around.environment);
+        let table = layers::merge(&self.table, &environment, sources, &self.around.diagnostics);
+        Self { table, ..self }
+    }
+
     /// Where the header stands (`[comune]`); None for a file's top level and for what only comes from the environment.
     pub fn span(&self) -> Option<Span> {
         self.table.header
@@ -104,6 +112,30 @@ impl Section {
     /// Where a key itself stands (not its value).
     pub fn key_span(&self, key: &str) -> Option<Span> {
         self.table.entries.get(key).and_then(|e| e.key)
+    }
+
+    /// Where a table's header stands; of several, the first one's; for a value, where it stands.
+    pub fn header_span(&self, key: &str) -> Option<Span> {
+        let entry = self.table.entries.get(key)?;
+        match &entry.item.value {
+            Value::Array(items) => items.first().and_then(|i| i.span).or(entry.item.span),
+            _ => entry.item.span.or(entry.key),
+        }
+    }
+
+    /// The environment that the configuration was loaded with.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.around.environment
+    }
+
+    /// True when mistakes of syntax hide some of this table's lines: what seems to be missing may well be there.
+    pub fn is_damaged(&self) -> bool {
+        self.table.damaged
+    }
+
+    /// The first place of the file that this table stands in, for findings about the file as a whole.
+    pub fn start(&self) -> Option<Span> {
+        self.table.file.map(|file| Span { file, start: 0, end: 0 })
     }
 
     /// Counts keys as known without reading them.
@@ -144,6 +176,14 @@ impl Section {
     pub fn string_or_date(&mut self, key: &str) -> Option<Spanned<String>> {
         self.read(key, &wrong_type::Expected::Text, |value| match value {
             Value::Datetime(_) => date(value).map(|d| d.to_string()),
+            _ => text(value),
+        })
+    }
+
+    /// A text, or a whole number, which is then given as text.
+    pub(crate) fn string_or_int(&mut self, key: &str) -> Option<Spanned<String>> {
+        self.read(key, &wrong_type::Expected::Text, |value| match value {
+            Value::Integer(i) => i.map(|i| i.to_string()),
             _ => text(value),
         })
     }
@@ -419,6 +459,12 @@ impl Section {
         let parent = self.title.trim_matches(['[', ']']);
         let path = if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") };
         if several { format!("[[{path}]]") } else { format!("[{path}]") }
+    }
+
+    /// A file or folder. A relative path is taken from the configuration directory.
+    pub fn path(&mut self, key: &str) -> Option<Spanned<PathBuf>> {
+        let base = self.around.base.clone();
+        Some(self.string(key)?.map(|path| base.join(path)))
     }
 
     /// Ends the reading: every key that nobody asked for is an error.

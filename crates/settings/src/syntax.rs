@@ -34,3 +34,8 @@ pub fn parse(sources: &mut Sources, file: FileId, diagnostics: &Diagnostics) -> 
     }
     None
 }
+
+/// The top level of a file that is not there.
+pub(crate) fn empty(sources: &Sources, diagnostics: &Diagnostics) -> Section {
+    Section::new(Rc::default(), String::new(), Surroundings::new(sources, diagnostics))
+}

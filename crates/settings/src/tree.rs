@@ -15,6 +15,10 @@ use crate::source::{FileId, Span};
 pub(crate) struct Table {
     pub(crate) entries: BTreeMap<String, Entry>,
     pub(crate) header: Option<Span>,
+    /// The file; None for what is in no file.
+    pub(crate) file: Option<FileId>,
+    /// True when mistakes of syntax hide some of its lines.
+    pub(crate) damaged: bool,
 }
 
 /// A key and its value.
@@ -52,7 +56,7 @@ impl Table {
             let entry = Entry { key: Some(span(file, key)), item: Item::from_toml(value, file) };
             (key.get_ref().to_string(), entry)
         });
-        Self { entries: entries.collect(), header }
+        Self { entries: entries.collect(), header, file: Some(file), damaged: false }
     }
 }
 
