@@ -61,14 +61,16 @@ pub struct Sectors {
     /// Ids that are there, also of sectors that are wrong otherwise, with where they stand.
     sector_ids: BTreeMap<String, Option<Span>>,
     kind_ids: BTreeMap<String, Option<Span>>,
-    /// True when an id could not be read: then no reference can be called wrong.
-    incomplete: bool,
+    /// True when a sector's id could not be read: then no reference to a sector can be called wrong.
+    sectors_incomplete: bool,
+    kinds_incomplete: bool,
 }
 
 impl Sectors {
     /// Reads sectors.toml to its end; what is wrong is in the diagnostics.
     pub fn read(mut root: Section) -> Self {
-        let mut all = Self { incomplete: root.is_damaged(), ..Self::default() };
+        let damaged = root.is_damaged();
+        let mut all = Self { sectors_incomplete: damaged, kinds_incomplete: damaged, ..Self::default() };
         let diagnostics = root.diagnostics().clone();
         for section in root.tables("sector") {
             all.read_sector(section);
@@ -79,7 +81,7 @@ impl Sectors {
         if let Some(calendar) = root.table("calendar") {
             all.calendar = Calendar::read(calendar);
         }
-        if !root.is_damaged() {
+        if !damaged {
             if !root.has("sector") {
                 diagnostics.push(nothing_there("settore", "sector", root.start()));
             }
@@ -143,17 +145,21 @@ impl Sectors {
 
     /// The id of a table, of good form and new.
     fn read_id(&mut self, section: &mut Section, is_sector: bool) -> Option<Spanned<String>> {
+        let (ids, incomplete) = if is_sector {
+            (&mut self.sector_ids, &mut self.sectors_incomplete)
+        } else {
+            (&mut self.kind_ids, &mut self.kinds_incomplete)
+        };
         let Some(id) = section.required_string("id") else {
-            self.incomplete = true;
+            *incomplete = true;
             return None;
         };
         // Sectors and kinds have the same form.
         if SectorId::new(id.value.as_str()).is_err() {
-            self.incomplete = true;
+            *incomplete = true;
             section.diagnostics().push(bad_id("id", &id));
             return None;
         }
-        let ids = if is_sector { &mut self.sector_ids } else { &mut self.kind_ids };
         if let Some(first) = ids.get(&id.value) {
             let (it, en) = if is_sector { ("il settore", "the sector") } else { ("il tipo", "the kind") };
             let mut twice = Diagnostic::error(
@@ -208,12 +214,12 @@ impl Sectors {
 
     /// True when a reference to this sector is not wrong (also when sectors.toml could not be read in full).
     pub fn knows_sector(&self, id: &str) -> bool {
-        self.incomplete || self.sector_ids.contains_key(id)
+        self.sectors_incomplete || self.sector_ids.contains_key(id)
     }
 
     /// True when a reference to this kind is not wrong (also when sectors.toml could not be read in full).
     pub fn knows_kind(&self, id: &str) -> bool {
-        self.incomplete || self.kind_ids.contains_key(id)
+        self.kinds_incomplete || self.kind_ids.contains_key(id)
     }
 
     /// What to say when `key` names a sector that is not there.
