@@ -236,7 +236,7 @@ fn answers_elsewhere(root: &Part<'_>, address: Option<&str>) -> bool {
 }
 
 /// A Date field's value, if it is a date that can be.
-fn parse_date(value: &str) -> Option<Timestamp> {
+pub(crate) fn parse_date(value: &str) -> Option<Timestamp> {
     if value.is_empty() || value.len() > 200 {
         return None;
     }
@@ -258,4 +258,20 @@ fn parse_date(value: &str) -> Option<Timestamp> {
     let offset = i32::from(date.tz_hour) * 3600 + i32::from(date.tz_minute) * 60;
     let offset = jiff::tz::Offset::from_seconds(if date.tz_before_gmt { -offset } else { offset }).ok()?;
     offset.to_timestamp(local).ok()
+}
+
+/// When the last server on its way received a letter, as its newest Received field says (RFC 5321, section 4.4).
+pub(crate) fn received_at(raw: &[u8]) -> Option<Timestamp> {
+    let (fields, _) = header::split(raw);
+    let value = words::decode(fields.get("received")?);
+    parse_date(value.rsplit_once(';')?.1.trim())
+}
+
+/// True for bytes that begin with a head: at least one field that every letter has.
+pub(crate) fn looks_like_letter(head: &[u8]) -> bool {
+    let head = prepare(head);
+    let (fields, _) = header::split(&head);
+    ["from", "to", "subject", "date", "message-id", "received", "return-path", "content-type"]
+        .iter()
+        .any(|f| fields.has(f))
 }
