@@ -1,1 +1,4 @@
-//! (to come)
+//! Servers and doubles for tests. Nothing here goes into the product.
+
+pub mod dovecot;
+pub mod memory_intake;

@@ -1,0 +1,602 @@
+//! `[[email]]`: one IMAP mailbox, read from the configuration into a type that cannot be wrong.
+//!
+//! Everything that can be known without the network is checked here: files are readable, certificates are certificates, nothing
+//! goes unencrypted over a network, and what is moved out of a watched folder does not land in a watched one.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::civil::Date;
+use rustls_pki_types::CertificateDer;
+use secrecy::SecretString;
+use smista_domain::{ChannelKind, ChannelName};
+use smista_settings::{Diagnostic, Diagnostics, SecretSource, Section, Span, Spanned};
+
+pub use crate::imap::session::TlsMode;
+use crate::imap::tls;
+
+/// Every code of this section's diagnostics.
+pub mod codes {
+    /// The name has not the form of a name.
+    pub const NAME: &str = "email-name";
+    /// Two mailboxes have one name.
+    pub const NAME_TWICE: &str = "email-name-twice";
+    /// `host` is no host name.
+    pub const HOST: &str = "email-host";
+    /// No encryption to another machine.
+    pub const UNENCRYPTED: &str = "email-unencrypted";
+    /// The port is that of another `tls`.
+    pub const PORT: &str = "email-port";
+    /// `ca_file` cannot be used.
+    pub const CA_FILE: &str = "email-ca-file";
+    /// `ca_file` without TLS.
+    pub const CA_UNUSED: &str = "email-ca-unused";
+    /// No password named.
+    pub const PASSWORD: &str = "email-password";
+    /// The password has expired or soon will.
+    pub const PASSWORD_EXPIRES: &str = "email-password-expires";
+    /// A folder's name that cannot be, or no folder.
+    pub const FOLDER: &str = "email-folder";
+    /// A folder twice.
+    pub const FOLDER_TWICE: &str = "email-folder-twice";
+    /// `start` is none of its words and no date.
+    pub const START: &str = "email-start";
+    /// `after` is none of its words.
+    pub const AFTER: &str = "email-after";
+    /// Mail would be moved into a folder that is watched.
+    pub const MOVE_LOOP: &str = "email-move-loop";
+    /// `delete_after_days` without `after = "delete"`.
+    pub const DELETE_UNUSED: &str = "email-delete-unused";
+    /// One mailbox is watched twice.
+    pub const MAILBOX_TWICE: &str = "email-mailbox-twice";
+
+    /// All of them, for the test that says that codes are unique.
+    pub const ALL: &[&str] = &[
+        NAME,
+        NAME_TWICE,
+        HOST,
+        UNENCRYPTED,
+        PORT,
+        CA_FILE,
+        CA_UNUSED,
+        PASSWORD,
+        PASSWORD_EXPIRES,
+        FOLDER,
+        FOLDER_TWICE,
+        START,
+        AFTER,
+        MOVE_LOOP,
+        DELETE_UNUSED,
+        MAILBOX_TWICE,
+    ];
+}
+
+/// What is taken in when a folder is met for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Everything that is there.
+    All,
+    /// What arrives from now on.
+    New,
+    /// What the server received on this day or later (INTERNALDATE, in the server's own zone), and what arrives from now on.
+    Since(Date),
+}
+
+/// What the server is told once a letter is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: the mailbox stays as it is.
+    Keep,
+    /// `\Seen`.
+    Seen,
+    /// It goes to another folder.
+    Move(String),
+    /// It is deleted, this many days after its commit.
+    Delete {
+        /// Days to wait, 0 or more.
+        days: u32,
+    },
+}
+
+/// Where the password comes from.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// A file or a variable; read anew at each connection.
+    Source(SecretSource),
+    /// The password itself (tests).
+    Fixed(SecretString),
+}
+
+impl Password {
+    /// The password.
+    pub fn load(&self) -> Result<SecretString, Diagnostic> {
+        match self {
+            Self::Source(source) => source.load(),
+            Self::Fixed(secret) => Ok(secret.clone()),
+        }
+    }
+}
+
+/// One mailbox.
+#[derive(Debug, Clone)]
+pub struct EmailSettings {
+    /// `email/urp`.
+    pub name: ChannelName,
+    /// The server's name: it must stand in its certificate.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: TlsMode,
+    /// The operator's own CA; empty: the system's roots.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// The login name.
+    pub user: String,
+    /// The password.
+    pub password: Password,
+    /// The folders that are watched, each once.
+    pub folders: Vec<String>,
+    /// Where to begin.
+    pub start: Start,
+    /// What to tell the server afterwards.
+    pub after: After,
+    /// How often the server is asked, IDLE or not.
+    pub poll: Duration,
+    /// Letters larger than this (octets) are taken in with their beginning only.
+    pub max_message_bytes: usize,
+    /// The day on which the password expires, if the operator said so.
+    pub password_expires: Option<Date>,
+}
+
+/// 25 MB: what mail servers usually take.
+const MAX_MESSAGE_BYTES: i64 = 26_214_400;
+const POLL_SECS: i64 = 120;
+const DELETE_AFTER_DAYS: i64 = 30;
+/// 143 and 993 (RFC 8314 3.2).
+const PORTS: [(TlsMode, u16); 3] = [(TlsMode::Implicit, 993), (TlsMode::StartTls, 143), (TlsMode::None, 143)];
+
+impl EmailSettings {
+    /// Reads one `[[email]]`. Whatever is wrong is in the section's diagnostics; `None` when it cannot be used.
+    pub fn read(section: Section) -> Option<Self> {
+        Reader { section, sound: true }.read()
+    }
+
+    /// What only shows when all mailboxes are looked at together: one name twice, one folder of one mailbox watched twice.
+    pub fn check_all(all: &[(Self, Option<Span>)], diagnostics: &Diagnostics) {
+        let mut names = BTreeMap::new();
+        let mut places = BTreeMap::new();
+        for (settings, span) in all {
+            let twice = |diagnostic: Diagnostic, first: Option<Span>| {
+                let diagnostic = diagnostic.at_opt(*span);
+                diagnostics.push(match first {
+                    Some(first) => diagnostic.label(first, "la prima è questa", "the first one is here"),
+                    None => diagnostic,
+                });
+            };
+            if let Some(first) = names.insert(settings.name.clone(), *span) {
+                let name = settings.name.as_str().trim_start_matches("email/");
+                twice(
+                    Diagnostic::error(
+                        codes::NAME_TWICE,
+                        format!("due caselle [[email]] si chiamano «{name}»"),
+                        format!("two [[email]] mailboxes are called '{name}'"),
+                    )
+                    .hint("dare a ciascuna casella un nome diverso", "give each mailbox a name of its own"),
+                    first,
+                );
+                continue;
+            }
+            for folder in &settings.folders {
+                let place = (settings.host.to_lowercase(), settings.user.clone(), folder_key(folder));
+                if let Some(first) = places.insert(place, *span) {
+                    twice(
+                        Diagnostic::error(
+                            codes::MAILBOX_TWICE,
+                            format!("la cartella «{folder}» di questa casella è già letta da un'altra [[email]]"),
+                            format!("the folder '{folder}' of this mailbox is already watched by another [[email]]"),
+                        )
+                        .hint(
+                            "togliere una delle due: ogni messaggio verrebbe aperto due volte",
+                            "remove one of them: every message would be opened twice",
+                        ),
+                        first,
+                    );
+                }
+            }
+        }
+    }
+
+    /// A warning when the password has expired or will within `days` days of `today`.
+    pub fn password_warning(&self, today: Date, days: i32) -> Option<Diagnostic> {
+        let left = today.until(self.password_expires?).ok()?.get_days();
+        let name = &self.name;
+        let text = if left < 0 {
+            (
+                format!("la password della casella {name} risulta scaduta da {} giorni", -left),
+                format!("the password of mailbox {name} expired {} days ago", -left),
+            )
+        } else if left <= days {
+            (
+                format!("la password della casella {name} scade tra {left} giorni"),
+                format!("the password of mailbox {name} expires in {left} days"),
+            )
+        } else {
+            return None;
+        };
+        Some(Diagnostic::warning(codes::PASSWORD_EXPIRES, text.0, text.1).hint(
+            "cambiarla presso il gestore della posta, scriverla nel suo file e aggiornare «password_expires»",
+            "change it with the mail provider, write it into its file and update 'password_expires'",
+        ))
+    }
+}
+
+/// INBOX is INBOX however it is written (RFC 3501 5.1); other names are as they are.
+pub(crate) fn folder_key(folder: &str) -> String {
+    if folder.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { folder.to_owned() }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+struct Reader {
+    section: Section,
+    sound: bool,
+}
+
+impl Reader {
+    fn wrong(&mut self, diagnostic: Diagnostic, span: Option<Span>) {
+        self.sound = false;
+        self.section.diagnostics().push(diagnostic.at_opt(span));
+    }
+
+    /// A value that is there but could not be read has already been reported.
+    fn or_default<T>(&mut self, key: &str, read: Option<Spanned<T>>, default: T) -> T {
+        match read {
+            Some(value) => value.value,
+            None => {
+                self.sound &= !self.section.has(key);
+                default
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, min: i64, max: i64, default: i64) -> i64 {
+        let read = self.section.int_between(key, min, max);
+        self.or_default(key, read, default)
+    }
+
+    fn read(mut self) -> Option<EmailSettings> {
+        let name = self.name();
+        let tls = self.section.choice(
+            "tls",
+            &[("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("none", TlsMode::None)],
+        );
+        let tls_span = tls.as_ref().and_then(|t| t.span);
+        let tls = self.or_default("tls", tls, TlsMode::Implicit);
+        let host = self.host(tls, tls_span);
+        let port = self.port(tls);
+        let ca = self.ca(tls);
+        let user = self.section.required_string("user");
+        let password = self.password();
+        let folders = self.folders();
+        let start = self.start();
+        let after = self.after(&folders);
+        let poll = self.number("poll_secs", 5, 3600, POLL_SECS);
+        let max = self.number("max_message_bytes", 100_000, 1_000_000_000, MAX_MESSAGE_BYTES);
+        let expires = self.section.date("password_expires");
+        self.sound &= expires.is_some() || !self.section.has("password_expires");
+        self.section.finish();
+        if !self.sound {
+            return None;
+        }
+        Some(EmailSettings {
+            name: name?,
+            host: host?,
+            port,
+            tls,
+            ca,
+            user: user?.value,
+            password: password?,
+            folders: folders.into_iter().map(|f| f.value).collect(),
+            start,
+            after,
+            poll: Duration::from_secs(poll.unsigned_abs()),
+            max_message_bytes: usize::try_from(max).unwrap_or(usize::MAX),
+            password_expires: expires.map(|d| d.value),
+        })
+    }
+
+    fn name(&mut self) -> Option<ChannelName> {
+        let name = self.section.required_string("name")?;
+        match ChannelName::new(ChannelKind::Email, &name.value) {
+            Ok(channel) => Some(channel),
+            Err(_) => {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::NAME,
+                        format!("«{}» non può essere il nome di una casella", name.value),
+                        format!("'{}' cannot be the name of a mailbox", name.value),
+                    )
+                    .hint(
+                        "usare lettere minuscole senza accenti, cifre e trattini, per esempio name = \"urp\"",
+                        "use lower-case letters, digits and hyphens, for instance name = \"urp\"",
+                    ),
+                    name.span,
+                );
+                None
+            }
+        }
+    }
+
+    fn host(&mut self, tls: TlsMode, tls_span: Option<Span>) -> Option<String> {
+        let host = self.section.required_string("host")?;
+        let value = host.value.trim().trim_matches(['[', ']']).to_owned();
+        if rustls_pki_types::ServerName::try_from(value.clone()).is_err() {
+            self.wrong(
+                Diagnostic::error(
+                    codes::HOST,
+                    format!("«{}» non è il nome di un server", host.value),
+                    format!("'{}' is no host name", host.value),
+                )
+                .hint(
+                    "scrivere solo il nome, senza imap:// e senza porta, per esempio host = \"imap.comune.example.it\"",
+                    "write the name alone, without imap:// and without a port, for instance host = \"imap.example.org\"",
+                ),
+                host.span,
+            );
+            return None;
+        }
+        if tls == TlsMode::None && !is_loopback(&value) {
+            self.wrong(
+                Diagnostic::error(
+                    codes::UNENCRYPTED,
+                    format!("con tls = \"none\" la password e la posta viaggerebbero in chiaro fino a «{value}»"),
+                    format!("with tls = \"none\" password and mail would travel unencrypted to '{value}'"),
+                )
+                .hint(
+                    "usare tls = \"implicit\" (porta 993) o \"starttls\" (porta 143); \"none\" vale solo verso questa stessa macchina",
+                    "use tls = \"implicit\" (port 993) or \"starttls\" (port 143); \"none\" is for this very machine only",
+                ),
+                tls_span.or(host.span),
+            );
+            return None;
+        }
+        Some(value)
+    }
+
+    fn port(&mut self, tls: TlsMode) -> u16 {
+        let usual = PORTS.iter().find(|(mode, _)| *mode == tls).map_or(993, |(_, port)| *port);
+        let port = self.section.int_between("port", 1, 65_535);
+        let span = port.as_ref().and_then(|p| p.span);
+        let port = self.or_default("port", port, i64::from(usual));
+        let odd = matches!((tls, port), (TlsMode::Implicit, 143) | (TlsMode::StartTls | TlsMode::None, 993));
+        if odd {
+            let word = if tls == TlsMode::Implicit { "starttls" } else { "implicit" };
+            self.section.diagnostics().push(
+                Diagnostic::warning(
+                    codes::PORT,
+                    format!("la porta {port} di solito vuole tls = \"{word}\""),
+                    format!("port {port} usually takes tls = \"{word}\""),
+                )
+                .hint(
+                    format!("controllare presso il gestore della posta; togliendo «port» vale {usual}"),
+                    format!("ask the mail provider; without 'port' it is {usual}"),
+                )
+                .at_opt(span),
+            );
+        }
+        u16::try_from(port).unwrap_or(usual)
+    }
+
+    fn ca(&mut self, tls: TlsMode) -> Vec<CertificateDer<'static>> {
+        let Some(path) = self.section.path("ca_file") else {
+            self.sound &= !self.section.has("ca_file");
+            return Vec::new();
+        };
+        if tls == TlsMode::None {
+            self.section.diagnostics().push(
+                Diagnostic::warning(
+                    codes::CA_UNUSED,
+                    "«ca_file» non serve con tls = \"none\"",
+                    "'ca_file' has no use with tls = \"none\"",
+                )
+                .hint("togliere «ca_file»", "remove 'ca_file'")
+                .at_opt(path.span),
+            );
+        }
+        let shown = path.value.display();
+        let read =
+            std::fs::read(&path.value).map_err(|e| e.to_string()).and_then(|bytes| tls::certificates(&bytes));
+        match read {
+            Ok(certificates) => certificates,
+            Err(why) => {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::CA_FILE,
+                        format!("il certificato «{shown}» non si può usare: {why}"),
+                        format!("the certificate '{shown}' cannot be used: {why}"),
+                    )
+                    .hint(
+                        "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \
+                         certificato riconosciuto, togliere «ca_file»",
+                        "name the PEM file of the CA that signed the mail server's certificate; for a server with a publicly \
+                         trusted certificate, remove 'ca_file'",
+                    ),
+                    path.span,
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    fn password(&mut self) -> Option<Password> {
+        let named = ["password", "password_file", "password_env"].iter().any(|key| self.section.has(key));
+        let Some(source) = self.section.secret("password") else {
+            self.sound = false;
+            if !named {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::PASSWORD,
+                        "manca la password della casella",
+                        "the mailbox's password is missing",
+                    )
+                    .hint(
+                        "aggiungere password_file = \"...\" (un file con dentro solo la password) o password_env = \"...\"",
+                        "add password_file = \"...\" (a file with nothing but the password) or password_env = \"...\"",
+                    ),
+                    self.section.span(),
+                );
+            }
+            return None;
+        };
+        if let Err(diagnostic) = source.load() {
+            let span = source.span();
+            self.wrong(diagnostic, span);
+            return None;
+        }
+        Some(Password::Source(source))
+    }
+
+    fn folders(&mut self) -> Vec<Spanned<String>> {
+        if !self.section.has("folders") {
+            return vec![Spanned::new("INBOX".to_owned(), None)];
+        }
+        let mut folders: Vec<Spanned<String>> = Vec::new();
+        let span = self.section.key_span("folders");
+        for folder in self.section.strings("folders") {
+            let key = folder_key(&folder.value);
+            if key.trim().is_empty() || key.chars().any(char::is_control) {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::FOLDER,
+                        "questo non può essere il nome di una cartella",
+                        "this cannot be a folder's name",
+                    )
+                    .hint(
+                        "scrivere il nome come lo mostra la posta",
+                        "write the name as the mail program shows it",
+                    ),
+                    folder.span,
+                );
+            } else if folders.iter().any(|f| f.value == key) {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::FOLDER_TWICE,
+                        format!("la cartella «{key}» è elencata due volte"),
+                        format!("the folder '{key}' is listed twice"),
+                    )
+                    .hint("toglierne una", "remove one of them"),
+                    folder.span,
+                );
+            } else {
+                folders.push(Spanned::new(key, folder.span));
+            }
+        }
+        if folders.is_empty() && self.sound {
+            self.wrong(
+                Diagnostic::error(
+                    codes::FOLDER,
+                    "non c'è nessuna cartella da leggere",
+                    "there is no folder to watch",
+                )
+                .hint("scrivere folders = [\"INBOX\"]", "write folders = [\"INBOX\"]"),
+                span,
+            );
+        }
+        folders
+    }
+
+    fn start(&mut self) -> Start {
+        let Some(word) = self.section.string_or_date("start") else {
+            self.sound &= !self.section.has("start");
+            return Start::All;
+        };
+        match (word.value.as_str(), word.value.parse::<Date>()) {
+            ("all", _) => Start::All,
+            ("new", _) => Start::New,
+            (_, Ok(date)) => Start::Since(date),
+            _ => {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::START,
+                        format!("«start» non può essere \"{}\"", word.value),
+                        format!("'start' cannot be \"{}\"", word.value),
+                    )
+                    .hint(
+                        "scrivere \"all\" (tutta la posta che c'è), \"new\" (solo quella che arriva da adesso) o una data come \
+                         \"2026-11-01\"",
+                        "write \"all\" (all mail that is there), \"new\" (what arrives from now on) or a date such as \
+                         \"2026-11-01\"",
+                    ),
+                    word.span,
+                );
+                Start::All
+            }
+        }
+    }
+
+    fn after(&mut self, folders: &[Spanned<String>]) -> After {
+        let days_given = self.section.has("delete_after_days");
+        let days_span = self.section.key_span("delete_after_days");
+        let days = self.number("delete_after_days", 0, 3650, DELETE_AFTER_DAYS);
+        let word = self.section.string("after");
+        self.sound &= word.is_some() || !self.section.has("after");
+        let span = word.as_ref().and_then(|w| w.span);
+        let word = word.map_or_else(|| "keep".to_owned(), |w| w.value);
+        let target = word.strip_prefix("move:").map(|t| folder_key(t.trim()));
+        let after = match (word.as_str(), target) {
+            ("keep", _) => After::Keep,
+            ("seen", _) => After::Seen,
+            ("delete", _) => After::Delete { days: u32::try_from(days).unwrap_or(0) },
+            (_, Some(target)) if !target.is_empty() && !target.chars().any(char::is_control) => {
+                After::Move(target)
+            }
+            _ => {
+                self.wrong(
+                    Diagnostic::error(
+                        codes::AFTER,
+                        format!("«after» non può essere \"{word}\""),
+                        format!("'after' cannot be \"{word}\""),
+                    )
+                    .hint(
+                        "scrivere \"keep\" (non toccare nulla), \"seen\" (segnare come letto), \"move:Archivio\" (spostare in una \
+                         cartella) o \"delete\" (cancellare dopo delete_after_days)",
+                        "write \"keep\" (touch nothing), \"seen\" (mark as read), \"move:Archive\" (move to a folder) or \
+                         \"delete\" (delete after delete_after_days)",
+                    ),
+                    span,
+                );
+                After::Keep
+            }
+        };
+        if days_given && !matches!(after, After::Delete { .. }) {
+            self.section.diagnostics().push(
+                Diagnostic::warning(
+                    codes::DELETE_UNUSED,
+                    "«delete_after_days» vale solo con after = \"delete\"",
+                    "'delete_after_days' counts only with after = \"delete\"",
+                )
+                .hint("togliere «delete_after_days»", "remove 'delete_after_days'")
+                .at_opt(days_span),
+            );
+        }
+        if let After::Move(target) = &after
+            && folders.iter().any(|f| f.value == *target)
+        {
+            self.wrong(
+                Diagnostic::error(
+                    codes::MOVE_LOOP,
+                    format!("i messaggi verrebbero spostati in «{target}», che è tra le cartelle lette"),
+                    format!("messages would be moved to '{target}', which is itself watched"),
+                )
+                .hint(
+                    format!("spostarli in un'altra cartella, o togliere «{target}» da «folders»"),
+                    format!("move them elsewhere, or remove '{target}' from 'folders'"),
+                ),
+                span,
+            );
+        }
+        after
+    }
+}

@@ -1,0 +1,199 @@
+//! Where fetching stands in a folder, and from where it goes on: first start, restart, and a UIDVALIDITY that changed.
+//!
+//! Three cursors are kept per folder, since each must survive a crash:
+//! - `INBOX`: (UIDVALIDITY, the highest UID up to which everything is committed);
+//! - `*scan/INBOX`: (UIDVALIDITY, UID): letters up to this UID were there already when the generation was met; they are
+//!   *recognised* by their bytes and subject to the limit below. Letters above it are new, whatever their bytes and dates;
+//! - `*since/INBOX`: with `start = "new"` or a date, the limit: what the server received earlier is not taken in by a scan.
+//!
+//! Why the limit outlives the first start: with `start = "new"` the old letters have no rows. When UIDVALIDITY changes later,
+//! nothing would recognise them, and eight years of mail would become cases. So the instant of the first start is recorded,
+//! and a scan passes over what the server received before it (INTERNALDATE, with [`MARGIN`] for differing clocks). A letter whose
+//! INTERNALDATE is missing is taken in: rather once too often than never.
+//!
+//! Order of writing: the limit before the scan, the scan before the cursor, so that a crash in between repeats a step and
+//! never skips one.
+
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use smista_domain::{ChannelName, Cursor, Intake, IntakeError, Pulse};
+
+use super::{
+    encode::{internal_date, search_date},
+    session::{Opened, Session},
+    trouble::Trouble,
+};
+use crate::config::Start;
+
+/// How far our clock and the server's may differ.
+const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// What a scan passes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Received before this day, in the server's own zone.
+    Day(Date),
+    /// Received before this instant.
+    Instant(Timestamp),
+}
+
+impl Limit {
+    /// True if the letter is older. What has no readable date is not.
+    pub(crate) fn excludes(self, date: Option<&str>) -> bool {
+        match (self, date.and_then(internal_date)) {
+            (_, None) => false,
+            (Self::Day(first), Some((day, _))) => day < first,
+            (Self::Instant(first), Some((_, at))) => at < first,
+        }
+    }
+
+    /// The SEARCH key that surely finds everything that is not excluded: a day earlier, since zones differ.
+    pub(crate) fn search_key(self) -> String {
+        let day = match self {
+            Self::Day(day) => day,
+            Self::Instant(at) => at.to_zoned(TimeZone::UTC).date(),
+        };
+        format!("SINCE {}", search_date(day.yesterday().unwrap_or(day)))
+    }
+
+    fn to_cursor(self, scope: String) -> Cursor {
+        let (generation, position) = match self {
+            Self::Day(day) => {
+                (1, i64::from(day.year()) * 10_000 + i64::from(day.month()) * 100 + i64::from(day.day()))
+            }
+            Self::Instant(at) => (2, at.as_second()),
+        };
+        Cursor { scope, generation, position: position.max(0).unsigned_abs() }
+    }
+
+    fn from_cursor(cursor: &Cursor) -> Option<Self> {
+        let n = i64::try_from(cursor.position).ok()?;
+        match cursor.generation {
+            1 => {
+                let part = |value: i64| i8::try_from(value).ok();
+                let year = i16::try_from(n / 10_000).ok()?;
+                Date::new(year, part(n / 100 % 100)?, part(n % 100)?).ok().map(Self::Day)
+            }
+            2 => Timestamp::from_second(n).ok().map(Self::Instant),
+            _ => None,
+        }
+    }
+}
+
+/// From where a folder is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// UIDVALIDITY.
+    pub(crate) validity: u32,
+    /// Everything up to here is committed.
+    pub(crate) position: u32,
+    /// Letters up to here belong to a scan.
+    pub(crate) scan: u32,
+    /// What the scan passes over.
+    pub(crate) limit: Option<Limit>,
+}
+
+/// Finds out, and records what must be recorded, before anything is fetched.
+pub(crate) async fn standing<I: Intake>(
+    intake: &I,
+    channel: &ChannelName,
+    folder: &str,
+    start: Start,
+    now: Timestamp,
+    opened: &Opened,
+    session: &mut Session,
+) -> Result<Standing, Trouble> {
+    let validity = opened.validity.ok_or(Trouble::NoValidity)?;
+    let generation = u64::from(validity);
+    let (scan_scope, limit_scope) = (format!("*scan/{folder}"), format!("*since/{folder}"));
+    let limit = intake.cursor(channel, &limit_scope).await?.as_ref().and_then(Limit::from_cursor);
+    let main = intake.cursor(channel, folder).await?;
+    if let Some(cursor) = main.as_ref().filter(|c| c.generation == generation) {
+        let scan = intake.cursor(channel, &scan_scope).await?.filter(|c| c.generation == generation);
+        return Ok(Standing {
+            validity,
+            position: uid(cursor.position),
+            scan: scan.map_or(0, |c| uid(c.position)),
+            limit,
+        });
+    }
+    let write = async |scope: &str, position: u32| -> Result<(), IntakeError> {
+        let cursor = Cursor { scope: scope.to_owned(), generation, position: u64::from(position) };
+        intake.accept(Vec::new(), Some(cursor)).await.map(drop)
+    };
+    if main.is_some() {
+        let scan = end(opened, session).await?;
+        intake.pulse(Pulse::Warning {
+            code: "uidvalidity-changed",
+            text: format!(
+                "the server renumbered folder {folder} (UIDVALIDITY is now {validity}): {} messages are looked at again and \
+                 those already known are recognised by their bytes; nothing to do",
+                opened.exists
+            ),
+        });
+        write(&scan_scope, scan).await?;
+        write(folder, 0).await?;
+        return Ok(Standing { validity, position: 0, scan, limit });
+    }
+    match (start, limit) {
+        (Start::All, _) => Ok(Standing { validity, position: 0, scan: 0, limit }),
+        // the usual first start: what is there is not even looked at
+        (Start::New, None) => {
+            let limit = Limit::Instant(now.checked_sub(MARGIN).unwrap_or(now));
+            let position = end(opened, session).await?;
+            intake.accept(Vec::new(), Some(limit.to_cursor(limit_scope))).await?;
+            write(folder, position).await?;
+            Ok(Standing { validity, position, scan: 0, limit: Some(limit) })
+        }
+        // a date; or a first start that was cut off after the limit had been recorded: what came since then counts
+        (Start::New | Start::Since(_), _) => {
+            let limit = match (start, limit) {
+                (_, Some(limit)) => limit,
+                (Start::Since(day), None) => Limit::Day(day),
+                (_, None) => Limit::Instant(now),
+            };
+            let scan = end(opened, session).await?;
+            intake.accept(Vec::new(), Some(limit.to_cursor(limit_scope))).await?;
+            write(&scan_scope, scan).await?;
+            write(folder, 0).await?;
+            Ok(Standing { validity, position: 0, scan, limit: Some(limit) })
+        }
+    }
+}
+
+fn uid(position: u64) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+/// The highest UID that is there now. UIDNEXT is not told by every server (Winmail).
+async fn end(opened: &Opened, session: &mut Session) -> Result<u32, Trouble> {
+    match opened.next {
+        Some(next) => Ok(next.saturating_sub(1)),
+        None => Ok(session.search("ALL").await?.last().copied().unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_survive_as_cursors() {
+        for limit in [
+            Limit::Day(jiff::civil::date(2026, 11, 1)),
+            Limit::Instant(Timestamp::from_second(1_790_000_000).expect("valid")),
+        ] {
+            assert_eq!(Limit::from_cursor(&limit.to_cursor("x".into())), Some(limit));
+        }
+        assert_eq!(Limit::from_cursor(&Cursor { scope: "x".into(), generation: 9, position: 1 }), None);
+    }
+
+    #[test]
+    fn the_day_is_the_servers_and_what_has_no_date_stays() {
+        let day = Limit::Day(jiff::civil::date(2026, 11, 1));
+        assert!(day.excludes(Some("31-Oct-2026 23:59:59 +0100")));
+        assert!(!day.excludes(Some(" 1-Nov-2026 00:00:00 +0200")));
+        assert!(!day.excludes(None));
+        assert!(!day.excludes(Some("yesterday")));
+        assert_eq!(day.search_key(), "SINCE 31-Oct-2026");
+    }
+}

@@ -1,0 +1,290 @@
+//! One folder on one connection: look, fetch, commit, tell.
+//!
+//! Invariants: the cursor moves only together with what it passes, in order, committed or announced; what is new is found by
+//! UID alone, never by \Seen, dates or sequence numbers; fetching and committing overlap, bounded by the memory budget.
+
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use futures::future::{Either, select};
+use smista_domain::{Announced, Cursor, Delivery, DeliveryKey, Intake, IntakeError, Pulse};
+use tokio::sync::mpsc;
+
+use super::{
+    encode::uid_set,
+    fetch::{Batch, Scope},
+    generation::{Standing, standing},
+    session::Session,
+    trouble::Trouble,
+};
+
+/// Announced rows that are tried again in one round.
+const DUE: u32 = 50;
+/// Keys that the store is asked about at once.
+const KNOWN: usize = 1000;
+
+/// A folder, and where it hands over.
+pub(crate) struct Folder<'a, I> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) intake: &'a I,
+    /// Set when something was committed, or the server had nothing more.
+    pub(crate) worked: &'a AtomicBool,
+}
+
+impl<I: Intake> Folder<'_, I> {
+    /// Opens the folder for reading and finds out where it stands.
+    pub(crate) async fn open(&self, session: &mut Session) -> Result<Standing, Trouble> {
+        let opened = session.open_folder(self.scope.folder, false).await.map_err(|e| {
+            if e.fault.is_refusal() && !e.fault.passes_by_itself() { Trouble::Folder(e) } else { e.into() }
+        })?;
+        let start = self.scope.settings.start;
+        let now = (self.scope.now)();
+        let standing =
+            standing(self.intake, self.scope.channel, self.scope.folder, start, now, &opened, session)
+                .await?;
+        if let Some(next) = opened.next.filter(|next| *next <= standing.position) {
+            self.reconcile(session, &standing, next).await?;
+        }
+        Ok(standing)
+    }
+
+    /// Fetches and commits until the server has nothing above the cursor.
+    pub(crate) async fn catch_up(
+        &self,
+        session: &mut Session,
+        standing: &mut Standing,
+    ) -> Result<(), Trouble> {
+        loop {
+            let uids = Self::above(session, standing).await?;
+            if let Some(last) = uids.last().copied() {
+                self.fetch_and_commit(session, standing, &uids).await?;
+                standing.position = last;
+            }
+            if standing.position < standing.scan {
+                self.advance(standing, standing.scan).await?;
+                standing.position = standing.scan;
+                continue;
+            }
+            // EXISTS during the fetch: look again before saying that this was all
+            if uids.is_empty() || !session.news {
+                break;
+            }
+        }
+        self.worked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn advance(&self, standing: &Standing, to: u32) -> Result<(), IntakeError> {
+        self.intake.accept(Vec::new(), Some(self.cursor(standing, to))).await.map(drop)
+    }
+
+    fn cursor(&self, standing: &Standing, position: u32) -> Cursor {
+        Cursor {
+            scope: self.scope.folder.to_owned(),
+            generation: u64::from(standing.validity),
+            position: u64::from(position),
+        }
+    }
+
+    /// What is above the cursor. `n:*` names at least the last message even if n is beyond it, hence the filter.
+    async fn above(session: &mut Session, standing: &Standing) -> Result<Vec<u32>, Trouble> {
+        let mut uids = Vec::new();
+        let mut from = standing.position;
+        if let Some(limit) = standing.limit.filter(|_| from < standing.scan) {
+            let range = format!("UID {}:{} {}", from.saturating_add(1), standing.scan, limit.search_key());
+            uids = session.search(&range).await?;
+            uids.retain(|uid| (from + 1..=standing.scan).contains(uid));
+            from = standing.scan;
+        }
+        let mut rest = session.search(&format!("UID {}:*", from.saturating_add(1))).await?;
+        rest.retain(|uid| *uid > from);
+        uids.extend(rest);
+        Ok(uids)
+    }
+
+    /// Fetching and committing side by side. Whichever fails, what had been fetched is committed if the database is well.
+    async fn fetch_and_commit(
+        &self,
+        session: &mut Session,
+        standing: &Standing,
+        uids: &[u32],
+    ) -> Result<(), Trouble> {
+        let (out, batches) = mpsc::channel(2);
+        let fetch = async {
+            let done = self.scope.fetch_all(session, standing, uids, &out).await;
+            drop(out);
+            done
+        };
+        let commit = self.commit_all(standing, batches);
+        match select(pin!(commit), pin!(fetch)).await {
+            // the committing side ends first only when it failed: the connection is left in the middle of an answer
+            Either::Left((committed, fetch)) => {
+                committed?;
+                fetch.await
+            }
+            Either::Right((fetched, commit)) => {
+                commit.await?;
+                fetched
+            }
+        }
+    }
+
+    async fn commit_all(
+        &self,
+        standing: &Standing,
+        mut batches: mpsc::Receiver<Batch>,
+    ) -> Result<(), Trouble> {
+        while let Some(batch) = batches.recv().await {
+            let Batch { deliveries, missing, upto, permit } = batch;
+            let cursor = self.cursor(standing, upto);
+            let only_missing = deliveries.is_empty() && !missing.is_empty();
+            if !missing.is_empty() {
+                self.announce(missing, only_missing.then(|| cursor.clone())).await?;
+            }
+            if !only_missing {
+                self.accept(deliveries, Some(cursor)).await?;
+            }
+            drop(permit);
+            self.worked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn announce(&self, missing: Vec<Announced>, advance: Option<Cursor>) -> Result<(), IntakeError> {
+        let unserved = missing.iter().filter(|m| !m.vanished).count();
+        if unserved > 0 {
+            self.intake.pulse(Pulse::Warning {
+                code: "uid-not-served",
+                text: format!(
+                    "folder {}: {unserved} message(s) are listed by the server but not served; they are tried again by \
+                     themselves ('smista deliveries list' shows them)",
+                    self.scope.folder
+                ),
+            });
+        }
+        self.intake.announce(missing, advance).await
+    }
+
+    /// Commits; a batch that the database refuses for its contents is halved until the one that it will not take is alone, and
+    /// that one is announced.
+    async fn accept(&self, deliveries: Vec<Delivery>, advance: Option<Cursor>) -> Result<(), IntakeError> {
+        let mut open = vec![deliveries];
+        while let Some(mut batch) = open.pop() {
+            let cursor = advance.clone().filter(|_| open.is_empty());
+            match self.intake.accept(batch.clone(), cursor.clone()).await {
+                Ok(_) => {}
+                Err(IntakeError::Refused(_)) if batch.len() > 1 => {
+                    let second = batch.split_off(batch.len() / 2);
+                    open.push(second);
+                    open.push(batch);
+                }
+                Err(IntakeError::Refused(why)) => {
+                    let Some(one) = batch.pop() else { return Err(IntakeError::Refused(why)) };
+                    let announced = Announced {
+                        channel: one.channel,
+                        scope: one.scope,
+                        key: one.key,
+                        reason: "the database refuses it".to_owned(),
+                        vanished: false,
+                    };
+                    self.announce(vec![announced], cursor).await?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries again what was announced and is due.
+    pub(crate) async fn retry_announced(
+        &self,
+        session: &mut Session,
+        standing: &Standing,
+    ) -> Result<(), Trouble> {
+        let scope = &self.scope;
+        let due = self.intake.due_announced(scope.channel, scope.folder, DUE).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let (mut uids, mut gone) = (Vec::new(), Vec::new());
+        for known in due {
+            match uid_of(&known.key, scope.folder, standing.validity) {
+                Some(uid) => uids.push(uid),
+                None => gone.push(Announced {
+                    channel: scope.channel.clone(),
+                    scope: scope.folder.to_owned(),
+                    key: known.key,
+                    reason: "the server renumbered the folder".to_owned(),
+                    vanished: true,
+                }),
+            }
+        }
+        uids.sort_unstable();
+        let there = if uids.is_empty() {
+            Vec::new()
+        } else {
+            session.search(&format!("UID {}", uid_set(&uids))).await?
+        };
+        for uid in uids {
+            if there.binary_search(&uid).is_err() {
+                let reason = "deleted on the server before it could be fetched".to_owned();
+                gone.push(scope.announced(standing.validity, uid, reason, true));
+                continue;
+            }
+            match scope.fetch_one(session, standing, uid).await {
+                Ok(Ok((delivery, permit))) => {
+                    self.accept(vec![delivery], None).await?;
+                    drop(permit);
+                }
+                Ok(Err(missing)) => self.announce(vec![missing], None).await?,
+                Err(error) => {
+                    // counts the attempt, so that it waits longer next time
+                    let reason = "the connection breaks whenever it is fetched".to_owned();
+                    self.announce(vec![scope.announced(standing.validity, uid, reason, false)], None).await?;
+                    return Err(error.into());
+                }
+            }
+        }
+        if !gone.is_empty() {
+            self.intake.announce(gone, None).await?;
+        }
+        Ok(())
+    }
+
+    /// UIDNEXT is below what we have: some servers let it go down under the same UIDVALIDITY. What arrives may then have UIDs
+    /// below the cursor, so everything that is there is compared with what we have.
+    async fn reconcile(&self, session: &mut Session, standing: &Standing, next: u32) -> Result<(), Trouble> {
+        let scope = &self.scope;
+        tracing::warn!(channel.name = %scope.channel, imap.uidnext = next, imap.cursor = standing.position,
+            "UIDNEXT is below the cursor");
+        let mut uids = session.search(&format!("UID {next}:{}", standing.position)).await?;
+        uids.retain(|uid| (next..=standing.position).contains(uid) && *uid > standing.scan);
+        for chunk in uids.chunks(KNOWN) {
+            let keys: Vec<DeliveryKey> = chunk.iter().map(|uid| scope.key(standing.validity, *uid)).collect();
+            let known = self.intake.known(scope.channel, keys).await?;
+            for uid in chunk {
+                let key = scope.key(standing.validity, *uid);
+                if known.iter().any(|k| k.key == key) {
+                    continue;
+                }
+                match scope.fetch_one(session, standing, *uid).await? {
+                    Ok((delivery, permit)) => {
+                        self.accept(vec![delivery], None).await?;
+                        drop(permit);
+                    }
+                    Err(missing) => self.announce(vec![missing], None).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The UID of a key of this folder and UIDVALIDITY. Folder names may have slashes: the key is read from its end.
+pub(crate) fn uid_of(key: &DeliveryKey, folder: &str, validity: u32) -> Option<u32> {
+    let mut ends = key.0.rsplitn(3, '/');
+    let (uid, generation, name) = (ends.next()?, ends.next()?, ends.next()?);
+    (name == folder && generation.parse() == Ok(validity)).then(|| uid.parse().ok())?
+}

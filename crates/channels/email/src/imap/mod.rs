@@ -1,0 +1,54 @@
+//! IMAP, from the socket to the folder's cursor.
+//!
+//! We speak IMAP ourselves (`wire`, `response`, `session`): the libraries that were tried report success when a server said NO
+//! or hung up, and that is how mail is lost (docs/adr). What is here is the small part of RFC 3501 that fetching needs.
+
+pub mod budget;
+pub(crate) mod encode;
+pub mod error;
+pub(crate) mod fetch;
+pub(crate) mod generation;
+pub(crate) mod mailbox;
+pub mod response;
+pub mod session;
+pub(crate) mod suspects;
+pub mod tls;
+pub(crate) mod trouble;
+pub(crate) mod upstream;
+pub(crate) mod watch;
+pub mod wire;
+
+use std::time::Duration;
+
+/// How long things may take. The defaults are for real servers; tests make them short.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// TCP connect, and the TLS handshake.
+    pub connect: Duration,
+    /// Silence on a connection that owes us an answer, after which it is dead.
+    pub silence: Duration,
+    /// The longest that one command may take, even if octets keep coming.
+    pub command: Duration,
+    /// The answer to IDLE's DONE.
+    pub done: Duration,
+    /// The longest IDLE: many NATs forget a silent connection after 5 minutes.
+    pub idle: Duration,
+    /// How long a folder that cannot be opened is left alone, while others of the mailbox go on.
+    pub folder_retry: Duration,
+    /// After `stop`: how long open work may take.
+    pub stop: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            silence: Duration::from_secs(60),
+            command: Duration::from_mins(15),
+            done: Duration::from_secs(15),
+            idle: Duration::from_secs(270),
+            folder_retry: Duration::from_mins(5),
+            stop: Duration::from_secs(2),
+        }
+    }
+}

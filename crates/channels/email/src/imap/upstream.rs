@@ -1,0 +1,199 @@
+//! What the server is told after the commit: `\Seen`, a move, a deletion.
+//!
+//! Invariants: nothing is told before the database says that the letter is committed and due; the folder is opened for
+//! writing under the same UIDVALIDITY, or nothing happens; a letter is deleted only when the server's copy has the same
+//! SHA-256 as ours; EXPUNGE without a UID set is never used, since it would remove what others have marked. What is refused
+//! stays pending and is tried again at the next round.
+
+use smista_domain::{DeliveryKey, Digest, Intake, Pulse, UpstreamTask};
+
+use super::{
+    encode::{mailbox, uid_set},
+    error::{Fault, ImapError},
+    generation::Standing,
+    mailbox::{Folder, uid_of},
+    response::Response,
+    session::Session,
+    trouble::Trouble,
+};
+use crate::config::After;
+
+/// Tasks taken up in one round.
+const ROUND: u32 = 500;
+/// UIDs named in one command.
+const COMMAND: usize = 100;
+
+impl<I: Intake> Folder<'_, I> {
+    /// Tells what is due. True if the folder was opened for writing, so that the caller opens it for reading again.
+    pub(crate) async fn tell(&self, session: &mut Session, standing: &Standing) -> Result<bool, Trouble> {
+        let scope = &self.scope;
+        if scope.settings.after == After::Keep {
+            return Ok(false);
+        }
+        let prefix = format!("{}/{}/", scope.folder, standing.validity);
+        let due = self.intake.upstream_due(scope.channel, &prefix, ROUND).await?;
+        let mut tasks: Vec<(u32, UpstreamTask)> = due
+            .into_iter()
+            .filter_map(|task| Some((uid_of(&task.key, scope.folder, standing.validity)?, task)))
+            .collect();
+        if tasks.is_empty() {
+            return Ok(false);
+        }
+        tasks.sort_unstable_by_key(|(uid, _)| *uid);
+        let opened = session.open_folder(scope.folder, true).await?;
+        if opened.validity != Some(standing.validity) {
+            return Ok(true);
+        }
+        if !opened.writable {
+            self.warn(
+                "folder-read-only",
+                "the server allows only reading: give the user the right to change it",
+            );
+            return Ok(true);
+        }
+        let mut refused = None;
+        for chunk in tasks.chunks(COMMAND) {
+            match self.tell_some(session, chunk).await {
+                Ok(()) => {}
+                // one that is refused must not hold up the others
+                Err(Trouble::Imap(e)) if e.fault.is_refusal() && chunk.len() > 1 => {
+                    for one in chunk {
+                        match self.tell_some(session, std::slice::from_ref(one)).await {
+                            Err(Trouble::Imap(e)) if e.fault.is_refusal() => refused = Some(e),
+                            other => other?,
+                        }
+                    }
+                }
+                Err(Trouble::Imap(e)) if e.fault.is_refusal() => refused = Some(e),
+                Err(e) => return Err(e),
+            }
+        }
+        if let Some(error) = refused {
+            self.warn(
+                "after-refused",
+                &format!("what 'after' asks for is refused ({error}); it is tried again"),
+            );
+        }
+        Ok(true)
+    }
+
+    fn warn(&self, code: &'static str, text: &str) {
+        self.intake.pulse(Pulse::Warning { code, text: format!("folder {}: {text}", self.scope.folder) });
+    }
+
+    async fn tell_some(&self, session: &mut Session, tasks: &[(u32, UpstreamTask)]) -> Result<(), Trouble> {
+        let uids: Vec<u32> = tasks.iter().map(|(uid, _)| *uid).collect();
+        match &self.scope.settings.after {
+            After::Keep => return Ok(()),
+            After::Seen => store_flag(session, &uids, "\\Seen").await?,
+            After::Move(target) => self.move_to(session, &uids, target).await?,
+            After::Delete { .. } => {
+                for task in tasks {
+                    self.delete(session, task).await?;
+                }
+                return Ok(());
+            }
+        }
+        let keys: Vec<DeliveryKey> = tasks.iter().map(|(_, task)| task.key.clone()).collect();
+        self.intake.upstream_done(self.scope.channel, keys).await?;
+        Ok(())
+    }
+
+    async fn move_to(&self, session: &mut Session, uids: &[u32], target: &str) -> Result<(), ImapError> {
+        if session.can("MOVE") {
+            let line = format!("UID MOVE {} {}", uid_set(uids), mailbox(target));
+            return creating(session, "UID MOVE", &line, target).await;
+        }
+        // what is marked already was copied by a round that was cut off
+        let copied = flagged_deleted(session, uids).await?;
+        let left: Vec<u32> = uids.iter().copied().filter(|uid| !copied.contains(uid)).collect();
+        if !left.is_empty() {
+            let line = format!("UID COPY {} {}", uid_set(&left), mailbox(target));
+            creating(session, "UID COPY", &line, target).await?;
+        }
+        self.remove(session, uids).await
+    }
+
+    /// Deletes one letter, if the server's copy is what we hold.
+    async fn delete(&self, session: &mut Session, (uid, task): &(u32, UpstreamTask)) -> Result<(), Trouble> {
+        let there = !session.search(&format!("UID {uid}")).await?.is_empty();
+        if there {
+            let _permit = self.scope.budget.take(task.size).await;
+            let Some(bytes) = self.scope.bytes_of(session, *uid).await? else {
+                // not served now: asked again at the next round
+                return Ok(());
+            };
+            if Digest::of(&bytes) == task.sha256 {
+                self.remove(session, &[*uid]).await?;
+            } else {
+                self.warn(
+                    "upstream-mismatch",
+                    "a message on the server differs from the one that was taken in under its UID: it is not deleted; look \
+                     at the mailbox",
+                );
+            }
+        }
+        self.intake.upstream_done(self.scope.channel, vec![task.key.clone()]).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, session: &mut Session, uids: &[u32]) -> Result<(), ImapError> {
+        store_flag(session, uids, "\\Deleted").await?;
+        if session.can("UIDPLUS") || session.can("IMAP4REV2") {
+            let line = format!("UID EXPUNGE {}", uid_set(uids));
+            session.run("UID EXPUNGE", &line, &mut |_| {}).await?;
+        } else {
+            self.warn(
+                "no-uidplus",
+                "the server cannot remove single messages (no UIDPLUS): they are marked as deleted and stay until the mailbox \
+                 is compacted",
+            );
+        }
+        Ok(())
+    }
+}
+
+async fn store_flag(session: &mut Session, uids: &[u32], flag: &str) -> Result<(), ImapError> {
+    let line = format!("UID STORE {} +FLAGS.SILENT ({flag})", uid_set(uids));
+    session.run("UID STORE", &line, &mut |_| {}).await.map(drop)
+}
+
+async fn flagged_deleted(session: &mut Session, uids: &[u32]) -> Result<Vec<u32>, ImapError> {
+    let mut marked = Vec::new();
+    let line = format!("UID FETCH {} (UID FLAGS)", uid_set(uids));
+    session
+        .run("UID FETCH flags", &line, &mut |r| {
+            let Response::Fetch(got) = r else { return };
+            let deleted = got.flags.is_some_and(|f| f.iter().any(|f| f.eq_ignore_ascii_case("\\Deleted")));
+            marked.extend(got.uid.filter(|_| deleted));
+        })
+        .await?;
+    Ok(marked)
+}
+
+/// COPY or MOVE; a target that is not there yet is made (RFC 3501 6.4.7, TRYCREATE; some servers say NONEXISTENT).
+async fn creating(
+    session: &mut Session,
+    name: &'static str,
+    line: &str,
+    target: &str,
+) -> Result<(), ImapError> {
+    let refused = match session.run(name, line, &mut |_| {}).await {
+        Err(ImapError { fault: Fault::No(said), .. })
+            if said.has_code("TRYCREATE") || said.has_code("NONEXISTENT") =>
+        {
+            said
+        }
+        other => return other.map(drop),
+    };
+    session.run("CREATE", &format!("CREATE {}", mailbox(target)), &mut |_| {}).await.map_err(|e| {
+        tracing::debug!(imap.said = %refused, "the target folder is missing and could not be made");
+        e
+    })?;
+    // mail programs show subscribed folders only; where that fails, the mail is still in its place
+    match session.run("SUBSCRIBE", &format!("SUBSCRIBE {}", mailbox(target)), &mut |_| {}).await {
+        Err(e) if !matches!(e.fault, Fault::No(_) | Fault::Bad(_)) => return Err(e),
+        _ => {}
+    }
+    session.run(name, line, &mut |_| {}).await.map(drop)
+}

@@ -1,0 +1,5 @@
+//! The IMAP channel against a real Dovecot and against a server that misbehaves by script.
+#![allow(unreachable_pub, reason = "modules of a test program")]
+
+mod dovecot;
+mod support;
