@@ -52,7 +52,7 @@ pub struct Comune {
     pub language: Lang,
     /// The patron's day, a holiday.
     pub patron: Option<MonthDay>,
-    /// Its own mail domains, lower case: mail from them is no citizen's.
+    /// Its own mail domains, lower case.
     pub domains: Vec<String>,
 }
 

@@ -62,15 +62,15 @@ pub struct Sectors {
     sector_ids: BTreeMap<String, Option<Span>>,
     kind_ids: BTreeMap<String, Option<Span>>,
     /// True when a sector's id could not be read: then no reference to a sector can be called wrong.
-    sectors_incomplete: bool,
-    kinds_incomplete: bool,
+    some_sector_unread: bool,
+    some_kind_unread: bool,
 }
 
 impl Sectors {
     /// Reads sectors.toml to its end; what is wrong is in the diagnostics.
     pub fn read(mut root: Section) -> Self {
         let damaged = root.is_damaged();
-        let mut all = Self { sectors_incomplete: damaged, kinds_incomplete: damaged, ..Self::default() };
+        let mut all = Self { some_sector_unread: damaged, some_kind_unread: damaged, ..Self::default() };
         let diagnostics = root.diagnostics().clone();
         for section in root.tables("sector") {
             all.read_sector(section);
@@ -146,9 +146,9 @@ impl Sectors {
     /// The id of a table, of good form and new.
     fn read_id(&mut self, section: &mut Section, is_sector: bool) -> Option<Spanned<String>> {
         let (ids, incomplete) = if is_sector {
-            (&mut self.sector_ids, &mut self.sectors_incomplete)
+            (&mut self.sector_ids, &mut self.some_sector_unread)
         } else {
-            (&mut self.kind_ids, &mut self.kinds_incomplete)
+            (&mut self.kind_ids, &mut self.some_kind_unread)
         };
         let Some(id) = section.required_string("id") else {
             *incomplete = true;
@@ -214,12 +214,12 @@ impl Sectors {
 
     /// True when a reference to this sector is not wrong (also when sectors.toml could not be read in full).
     pub fn knows_sector(&self, id: &str) -> bool {
-        self.sectors_incomplete || self.sector_ids.contains_key(id)
+        self.some_sector_unread || self.sector_ids.contains_key(id)
     }
 
     /// True when a reference to this kind is not wrong (also when sectors.toml could not be read in full).
     pub fn knows_kind(&self, id: &str) -> bool {
-        self.kinds_incomplete || self.kind_ids.contains_key(id)
+        self.some_kind_unread || self.kind_ids.contains_key(id)
     }
 
     /// What to say when `key` names a sector that is not there.

@@ -1,5 +1,7 @@
 //! Whole configuration directories: layering, file names, the town's and the sectors' types.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
+
 use std::{fs, path::Path, time::Duration};
 
 use smista_domain::{Lang, SectorId};
@@ -337,4 +339,20 @@ answer_within = \"presto\"
             "sectors.toml:25:17: errore: «answer_within»: presto non è un numero di giorni [invalid-value]",
         ]
     );
+}
+
+#[test]
+fn the_sample_configuration_is_right() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let mut loaded = load(dir, Environment::default());
+    let (town, sectors, findings) = check(&mut loaded);
+    assert_eq!(findings, "");
+    let (town, sectors) = (town.expect("valid"), sectors.expect("there"));
+    assert_eq!(town.comune.patron, MonthDay::parse("05-16"));
+    let ids: Vec<&str> = sectors.sectors.iter().map(|s| s.id.value.as_str()).collect();
+    assert_eq!(ids.len(), 14);
+    assert_eq!(sectors.kinds.len(), 10);
+    let confidential: Vec<&str> =
+        sectors.sectors.iter().filter(|s| s.confidential).map(|s| s.id.value.as_str()).collect();
+    assert_eq!(confidential, ["rpct"]);
 }
