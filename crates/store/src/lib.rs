@@ -10,12 +10,18 @@
 mod channels;
 mod clean;
 mod connect;
+mod deliveries;
 mod error;
+mod find;
 mod intake;
 mod lease;
 mod migrate;
 mod notify;
 mod packed;
+pub mod private;
+mod queue;
+mod report;
+mod rulesets;
 mod schema;
 pub mod settle;
 mod sql_time;
@@ -23,9 +29,16 @@ mod threads;
 
 pub use channels::{ChannelCursor, ChannelHolder, ChannelStatus};
 pub use connect::{Store, StoreOptions};
+pub use deliveries::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView};
 pub use error::StoreError;
 pub use intake::StoreIntake;
 pub use lease::{LONGEST as LONGEST_LEASE, Lease, LeaseEnd, LeaseKeeper};
+pub use queue::{
+    CaseView, Change, Claimed, Entry, HistoryEvent, MessageView, Queue, QueueError, QueueFilter, QueueRow, Rejection,
+    RejectionKind, RelatedCase,
+};
+pub use report::{Backlog, LedgerRow, Numbers, Problem, QueueLength};
+pub use rulesets::{Activated, Activation, ActivationError, KindRow, SectorRow};
 pub use schema::SchemaName;
 
 /// `Ok`, or why the store could not do it.
