@@ -198,7 +198,7 @@ $$;
 create function require_text(what text, value text) returns void language plpgsql immutable set search_path from current as $$
 begin
   if value is null or btrim(value, E' \t\r\n') = '' then
-    raise exception '% must not be empty', what using errcode = 'SM007', hint = 'Say it in a few words; the history keeps it.';
+    raise exception '% must not be empty', what using errcode = 'SM007', constraint = 'empty', hint = 'Say it in a few words; the history keeps it.';
   end if;
 end
 $$;
@@ -206,7 +206,7 @@ $$;
 create function unknown_number(number text) returns void language plpgsql set search_path from current as $$
 begin
   raise exception 'there is no segnalazione % among those of your sector', coalesce(unknown_number.number, '(null)')
-    using errcode = 'SM003', hint = 'Numbers look like 2026-000123. It may have been rerouted to another sector.';
+    using errcode = 'SM003', constraint = 'unknown_number', hint = 'Numbers look like 2026-000123. It may have been rerouted to another sector.';
 end
 $$;
 
@@ -225,7 +225,7 @@ create function must_be_open(it segnalazioni, doing text) returns void language 
 begin
   if exists (select from queue_entries e where e.segnalazione = it.id and e.state = 'closed') then
     raise exception 'segnalazione % is closed: it cannot be %', it.number, doing
-      using errcode = 'SM004', hint = 'reopen(number, reason) opens it again.';
+      using errcode = 'SM004', constraint = 'closed', hint = 'reopen(number, reason) opens it again.';
   end if;
 end
 $$;
@@ -237,15 +237,15 @@ declare
 begin
   select s.* into it from sectors s where s.id = wanted;
   if not found then
-    raise exception 'there is no sector %', coalesce(quote_literal(wanted), '(null)') using errcode = 'SM003',
+    raise exception 'there is no sector %', coalesce(quote_literal(wanted), '(null)') using errcode = 'SM003', constraint = 'unknown_sector',
       hint = 'Sectors: ' || coalesce((select string_agg(s.id, ', ' order by s.id) from sectors s where not s.removed), 'none yet');
   end if;
   if mine and not may(wanted) then
     raise exception 'role % does not speak for sector %', quote_literal(session_user), quote_literal(wanted)
-      using errcode = 'SM002', hint = 'Your sectors: ' || coalesce(nullif(array_to_string(my_sectors(), ', '), ''), 'none');
+      using errcode = 'SM002', constraint = 'not_your_sector', hint = 'Your sectors: ' || coalesce(nullif(array_to_string(my_sectors(), ', '), ''), 'none');
   end if;
   if it.removed and not mine then
-    raise exception 'sector % was removed', quote_literal(wanted) using errcode = 'SM003',
+    raise exception 'sector % was removed', quote_literal(wanted) using errcode = 'SM003', constraint = 'removed_sector',
       hint = 'Sectors: ' || coalesce((select string_agg(s.id, ', ' order by s.id) from sectors s where not s.removed), 'none yet');
   end if;
 end
@@ -274,7 +274,7 @@ begin
   end if;
   if not it.payload @> same then
     raise exception 'key % was used for another call on segnalazione %', quote_literal(done_before.key), done_before.number
-      using errcode = 'SM005', hint = 'A key names one call and its retries. Take a new key for a new call.';
+      using errcode = 'SM005', constraint = 'key_reused', hint = 'A key names one call and its retries. Take a new key for a new call.';
   end if;
   return jsonb_populate_record(null::entry, it.payload -> 'result');
 end
@@ -361,7 +361,7 @@ $$;
 create function stale_lease(lease uuid) returns void language plpgsql set search_path from current as $$
 begin
   raise exception 'lease % is stale: it ran out, was released, or the case was rerouted, answered or closed meanwhile', stale_lease.lease
-    using errcode = 'SM001', hint = 'Nothing was changed. Claim again; extend(lease, by) in time keeps a lease.';
+    using errcode = 'SM001', constraint = 'stale_lease', hint = 'Nothing was changed. Claim again; extend(lease, by) in time keeps a lease.';
 end
 $$;
 
@@ -383,12 +383,12 @@ begin
   perform check_sector(claim.sector, true);
   perform require_text('worker', claim.worker);
   if claim.max is null or claim.max not between 1 and 1000 then
-    raise exception 'max is %, but must lie between 1 and 1000', coalesce(claim.max::text, 'null') using errcode = 'SM007',
+    raise exception 'max is %, but must lie between 1 and 1000', coalesce(claim.max::text, 'null') using errcode = 'SM007', constraint = 'out_of_bounds',
       hint = 'Claim again when these are done.';
   end if;
   if claim.lease_for is null or claim.lease_for < interval '1 second' or claim.lease_for > interval '24 hours' then
     raise exception 'lease_for is %, but must lie between 1 second and 24 hours', coalesce(claim.lease_for::text, 'null')
-      using errcode = 'SM007', hint = 'extend(lease, by) prolongs a lease; take(lease) ends it and keeps the case.';
+      using errcode = 'SM007', constraint = 'out_of_bounds', hint = 'extend(lease, by) prolongs a lease; take(lease) ends it and keeps the case.';
   end if;
   perform expire(claim.sector, 100);
   with picked as materialized (
@@ -467,7 +467,7 @@ begin
   perform require_text('reason', release.reason);
   if release.retry_in is null or release.retry_in < interval '0' or release.retry_in > interval '366 days' then
     raise exception 'retry_in is %, but must lie between 0 and 366 days', coalesce(release.retry_in::text, 'null')
-      using errcode = 'SM007', hint = 'Leave it out to offer the entry again at once.';
+      using errcode = 'SM007', constraint = 'out_of_bounds', hint = 'Leave it out to offer the entry again at once.';
   end if;
   e := lock_lease(release.lease);
   if e.segnalazione is null then
@@ -499,7 +499,7 @@ declare
   e queue_entries;
 begin
   if extend.by is null or extend.by < interval '1 second' or extend.by > interval '24 hours' then
-    raise exception 'by is %, but must lie between 1 second and 24 hours', coalesce(extend.by::text, 'null') using errcode = 'SM007',
+    raise exception 'by is %, but must lie between 1 second and 24 hours', coalesce(extend.by::text, 'null') using errcode = 'SM007', constraint = 'out_of_bounds',
       hint = 'take(lease) keeps the case for as long as it needs.';
   end if;
   e := lock_lease(extend.lease);
@@ -535,7 +535,7 @@ begin
   perform must_be_open(it, 'rerouted');
   if it.sector = reroute.to_sector then
     raise exception 'segnalazione % is with sector % already', it.number, quote_literal(it.sector)
-      using errcode = 'SM004', hint = 'release(lease, reason) gives it back to the same sector''s queue.';
+      using errcode = 'SM004', constraint = 'same_sector', hint = 'release(lease, reason) gives it back to the same sector''s queue.';
   end if;
   insert into handovers (segnalazione) values (it.id) on conflict do nothing;
   perform move_case(it, reroute.to_sector, 'rerouted');
@@ -554,7 +554,7 @@ declare
   mode text := coalesce((select s.value #>> '{}' from settings s where s.name = 'outbox.mode'), 'hold');
 begin
   if mode = 'off' then
-    raise exception 'nothing may leave: outbox.mode is "off"' using errcode = 'SM006',
+    raise exception 'nothing may leave: outbox.mode is "off"' using errcode = 'SM006', constraint = 'outbox_off',
       hint = 'Set outbox.mode to "hold" or "on" in smista.toml. close(number, outcome) ends a case without an answer.';
   end if;
   insert into outbox (segnalazione, event, payload, state)
@@ -639,7 +639,7 @@ begin
   select q.* into e from queue_entries q where q.segnalazione = it.id for update;
   if e.state not in ('answered', 'closed') then
     raise exception 'segnalazione % is %: it is open already', it.number, e.state
-      using errcode = 'SM004', hint = 'Only an answered or closed case can be opened again.';
+      using errcode = 'SM004', constraint = 'open_already', hint = 'Only an answered or closed case can be opened again.';
   end if;
   update queue_entries q
      set state = 'ready', cause = 'reopened', attempts = 0, not_before = null, worker = null, updated_at = clock_timestamp()
@@ -770,7 +770,7 @@ begin
     if found then
       if result.sector is distinct from also.sector then
         raise exception 'key % was used for another call on segnalazione %', quote_literal(also.key), also.number
-          using errcode = 'SM005', hint = 'A key names one call and its retries. Take a new key for a new call.';
+          using errcode = 'SM005', constraint = 'key_reused', hint = 'A key names one call and its retries. Take a new key for a new call.';
       end if;
       return next result;
       return;
@@ -780,7 +780,7 @@ begin
   perform must_be_open(it, 'linked');
   if it.sector = also.sector then
     raise exception 'segnalazione % is with sector % already', it.number, quote_literal(it.sector)
-      using errcode = 'SM004', hint = 'Name the second sector.';
+      using errcode = 'SM004', constraint = 'same_sector', hint = 'Name the second sector.';
   end if;
   select q.* into e from queue_entries q where q.segnalazione = it.id;
   other := nextval(pg_get_serial_sequence('segnalazioni', 'id'));
@@ -818,7 +818,7 @@ declare
   mine text[] := my_sectors();
 begin
   if changes.max is null or changes.max not between 1 and 10000 then
-    raise exception 'max is %, but must lie between 1 and 10000', coalesce(changes.max::text, 'null') using errcode = 'SM007',
+    raise exception 'max is %, but must lie between 1 and 10000', coalesce(changes.max::text, 'null') using errcode = 'SM007', constraint = 'out_of_bounds',
       hint = 'Ask again from the last position that you got.';
   end if;
   if everything then
@@ -846,12 +846,41 @@ $$;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- For the daemon
 
+-- What lies in the queue of a sector that was removed (a follow-up reopened an old case) goes to the fallback sector.
+create function rescue(at_most integer) returns integer language plpgsql set search_path from current as $$
+declare
+  candidate bigint;
+  it segnalazioni;
+  fallback text := fallback_sector();
+  moved integer := 0;
+begin
+  if fallback is null then
+    return 0;
+  end if;
+  for candidate in
+    select e.segnalazione from queue_entries e join sectors s on s.id = e.sector
+     where e.state = 'ready' and s.removed and not s.confidential order by e.segnalazione limit at_most
+  loop
+    select s.* into it from segnalazioni s where s.id = candidate for no key update skip locked;
+    continue when not found;
+    perform from queue_entries e where e.segnalazione = candidate and e.state = 'ready' and e.sector = it.sector for update skip locked;
+    continue when not found;
+    perform move_case(it, fallback, 'rerouted');
+    perform record(candidate, fallback, 'fallback', jsonb_build_object('number', it.number, 'from', it.sector, 'to', fallback,
+      'reason', format('sector %s was removed', it.sector)));
+    moved := moved + 1;
+  end loop;
+  return moved;
+end
+$$;
+
 -- Every few seconds: leases that ran out go back. Returns the sectors that have something to claim now.
 create function sweep() returns setof text language plpgsql set search_path from current as $$
 declare
   moment timestamptz := clock_timestamp();
 begin
   perform expire(null, 1000);
+  perform rescue(1000);
   return query
     select s.id from sectors s
      where exists (select from queue_entries e

@@ -48,29 +48,10 @@ create view all_sectors as
   select id, name, parent, confidential, external, fallback from sectors where not removed;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- Row-level security on every table
+-- Row-level security
 
-do $$
-declare
-  t text;
-begin
-  for t in select c.relname from pg_catalog.pg_class c
-            where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and c.relname <> '_sqlx_migrations'
-  loop
-    execute format('alter table %I enable row level security', t);
-    execute format('alter table %I force row level security', t);
-  end loop;
-  -- Tables that no function for sectors reads a sector's secrets from: the owner sees them, and nobody else does.
-  foreach t in array array['channels', 'leases', 'cursors', 'sectors', 'kinds', 'rulesets', 'deliveries', 'delivery_keys', 'enrichments',
-                           'thread_keys', 'settings', 'sector_roles', 'handovers']
-  loop
-    execute format('create policy owner_only on %I to current_user using (true) with check (true)', t);
-  end loop;
-end
-$$;
-
--- What belongs to a case is seen by its sector. Written rows are not checked: a case may be given to another sector, and
--- only functions write.
+-- What belongs to a case is seen by its sector, every other table by the owner alone (`lock_down` below). Written rows are not
+-- checked: a case may be given to another sector, and only functions write.
 create policy by_sector on segnalazioni to current_user
   using ((select full_access()) or sector = any ((select my_sectors())::text[]) or id = any ((select handed_over())::bigint[]))
   with check (true);
@@ -92,7 +73,7 @@ create policy by_case on history to current_user
 -- Roles for sectors
 
 -- Lets an existing role (a login, or a group of logins) speak for a sector; without a sector for all that are not confidential.
--- A migration that adds a function or view for sectors ends with `select grant_contract(role) from sector_roles`.
+-- A migration that adds a function or view for sectors replaces this function.
 create function grant_contract(role text) returns void language plpgsql set search_path from current as $$
 declare
   f regprocedure;
@@ -118,7 +99,7 @@ $$;
 create function grant_sector(role text, sector text) returns void language plpgsql set search_path from current as $$
 begin
   if not exists (select from pg_catalog.pg_roles g where g.rolname = grant_sector.role) then
-    raise exception 'there is no role %', quote_literal(grant_sector.role) using errcode = 'SM003',
+    raise exception 'there is no role %', quote_literal(grant_sector.role) using errcode = 'SM003', constraint = 'unknown_role',
       hint = 'create_sector_role(sector) makes one; CREATE ROLE makes one with another name.';
   end if;
   if grant_sector.sector is not null then
@@ -145,20 +126,20 @@ begin
     perform check_sector(create_sector_role.sector, false);
   end if;
   if length(name) > 63 then
-    raise exception 'role name % is longer than 63 characters', quote_literal(name) using errcode = 'SM007',
+    raise exception 'role name % is longer than 63 characters', quote_literal(name) using errcode = 'SM007', constraint = 'role_name_too_long',
       hint = 'Create a role with a shorter name and call grant_sector(role, sector).';
   end if;
   if exists (select from pg_catalog.pg_roles g where g.rolname = name) then
     -- It may be another database's of the same cluster: whoever wants to share it says so with grant_sector.
     if not exists (select from sector_roles r where r.role = name and r.sector is not distinct from create_sector_role.sector) then
-      raise exception 'role % exists already and was not made for this town', quote_literal(name) using errcode = 'SM004',
+      raise exception 'role % exists already and was not made for this town', quote_literal(name) using errcode = 'SM004', constraint = 'role_exists',
         hint = format('If it is meant, call grant_sector(%L, %L).', name, create_sector_role.sector);
     end if;
     perform grant_contract(name);
     return name;
   end if;
   if not (select g.rolcreaterole or g.rolsuper from pg_catalog.pg_roles g where g.rolname = current_user) then
-    raise exception 'role % may not create roles', quote_literal(current_user) using errcode = 'SM002',
+    raise exception 'role % may not create roles', quote_literal(current_user) using errcode = 'SM002', constraint = 'no_createrole',
       hint = format('As a superuser: ALTER ROLE %I CREATEROLE; or CREATE ROLE %I LOGIN; and then call grant_sector(%L, %L).',
                     current_user, name, name, create_sector_role.sector);
   end if;
@@ -169,17 +150,40 @@ end
 $$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- EXECUTE is granted to PUBLIC by default, on the functions of every migration before this one too; and all of them
--- get the path that ends in pg_temp.
-do $$
+-- Every migration ends with this. EXECUTE is granted to PUBLIC by default, and row-level security is off by default: a new
+-- function is nobody's but the owner's until grant_contract names it, and a new table without a policy is the owner's alone.
+create function lock_down() returns void language plpgsql set search_path from current as $$
 declare
+  t text;
   f regprocedure;
+  r text;
 begin
+  for t in select c.relname from pg_catalog.pg_class c
+            where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and c.relname <> '_sqlx_migrations'
+              and not (c.relrowsecurity and c.relforcerowsecurity)
+  loop
+    execute format('alter table %I enable row level security', t);
+    execute format('alter table %I force row level security', t);
+  end loop;
+  for t in select c.relname from pg_catalog.pg_class c
+            where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and c.relname <> '_sqlx_migrations'
+              and not exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid)
+  loop
+    execute format('create policy owner_only on %I to current_user using (true) with check (true)', t);
+  end loop;
   for f in select p.oid::regprocedure from pg_catalog.pg_proc p where p.pronamespace = current_schema()::regnamespace loop
     execute format('revoke execute on function %s from public', f);
   end loop;
-  alter function seal_history() set search_path from current;
-  alter function guard_history() set search_path from current;
-  alter function next_number(integer) set search_path from current;
+  -- Functions that were made with a path which does not end in pg_temp.
+  for f in select p.oid::regprocedure from pg_catalog.pg_proc p
+            where p.pronamespace = current_schema()::regnamespace
+              and exists (select from unnest(p.proconfig) c where c like 'search_path=%' and c not like '%pg_temp')
+  loop
+    execute format('alter function %s set search_path = %I, pg_temp', f, current_schema());
+  end loop;
+  for r in select distinct s.role from sector_roles s join pg_catalog.pg_roles g on g.rolname = s.role loop
+    perform grant_contract(r);
+  end loop;
 end
 $$;
+select lock_down();
