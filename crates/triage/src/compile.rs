@@ -312,8 +312,8 @@ impl Compiler<'_> {
         for one in written {
             match pattern::parse(&one.value) {
                 Ok(pattern) => {
-                    if pattern.only_function_words(&self.stems) {
-                        self.fault(&Fault::OnlyFunctionWords, one, false);
+                    if pattern.is_function_word(&self.stems) {
+                        self.fault(&Fault::FunctionWord, one, false);
                     }
                     out.push(Spanned::new(pattern, one.span));
                 }

@@ -19,7 +19,7 @@ pub(crate) fn rule(spec: &RuleSpec, patterns: &Patterns, stems: &Stems) -> Vec<D
     let mut out = Vec::new();
     form_of_id(spec, &mut out);
     presence(spec, &mut out);
-    twice(patterns, stems, &mut out);
+    twice(patterns, &mut out);
     never(spec, patterns, stems, &mut out);
     contradicting_examples(spec, &mut out);
     out
@@ -105,29 +105,29 @@ fn meaning(pattern: &Pattern, stems: &Stems) -> Vec<Option<Identity>> {
     }
 }
 
-fn twice(patterns: &Patterns, stems: &Stems, out: &mut Vec<Diagnostic>) {
+/// Singular beside plural is no mistake, only needless; the same words twice are.
+fn twice(patterns: &Patterns, out: &mut Vec<Diagnostic>) {
     for list in [&patterns.any, &patterns.all, &patterns.none, &patterns.subject] {
-        let mut seen: Vec<(Vec<Option<Identity>>, &Spanned<Pattern>)> = Vec::new();
+        let mut seen: BTreeMap<String, &Spanned<Pattern>> = BTreeMap::new();
         for pattern in list {
-            let meaning = meaning(&pattern.value, stems);
-            if let Some((_, first)) = seen.iter().find(|(known, _)| *known == meaning) {
-                let mut double = Diagnostic::warning(
-                    "rule-pattern-twice",
-                    format!("\"{}\" cerca le stesse parole di \"{}\"", pattern.value, first.value),
-                    format!("'{}' looks for the same words as '{}'", pattern.value, first.value),
-                )
-                .hint(
-                    "toglierla: maiuscole, accenti, singolare e plurale sono già compresi",
-                    "remove it: case, accents, singular and plural are covered already",
-                )
-                .at_opt(pattern.span);
-                if let Some(span) = first.span {
-                    double = double.label(span, "la prima è qui", "the first is here");
-                }
-                out.push(double);
-            } else {
-                seen.push((meaning, pattern));
+            let Some(first) = seen.get(&pattern.value.to_string()) else {
+                seen.insert(pattern.value.to_string(), pattern);
+                continue;
+            };
+            let mut double = Diagnostic::warning(
+                "rule-pattern-twice",
+                format!("\"{}\" c'è due volte", pattern.value),
+                format!("'{}' is there twice", pattern.value),
+            )
+            .hint(
+                "toglierne una: maiuscole, accenti, apostrofi e punteggiatura non fanno differenza",
+                "remove one: case, accents, apostrophes and punctuation make no difference",
+            )
+            .at_opt(pattern.span);
+            if let Some(span) = first.span {
+                double = double.label(span, "la prima è qui", "the first is here");
             }
+            out.push(double);
         }
     }
 }

@@ -257,11 +257,6 @@ impl Meanings {
 }
 
 impl Matcher {
-    /// The stemmer, for whoever compares patterns.
-    pub(crate) fn stems(&self) -> &Stems {
-        &self.stems
-    }
-
     /// Finds every pattern in one text.
     pub(crate) fn scan(&self, place: Place, text: &str, hits: &mut Hits) {
         if text.is_empty() {

@@ -54,7 +54,7 @@ pub(crate) enum Pattern {
 pub(crate) enum Fault {
     Empty,
     NoLetters,
-    OnlyFunctionWords,
+    FunctionWord,
     GapAtEnd,
     TypoShort(String),
     MarkWithoutWord(char),
@@ -88,11 +88,11 @@ impl Fault {
                     "write at least one word: punctuation is not looked for",
                 ),
             ),
-            Self::OnlyFunctionWords => (
+            Self::FunctionWord => (
                 "rule-pattern-too-common",
                 both(
-                    "la voce è fatta solo di parole che stanno in quasi ogni messaggio",
-                    "the pattern is made of words alone that stand in nearly every message",
+                    "questa parola sta in quasi ogni messaggio",
+                    "this word stands in nearly every message",
                 ),
                 both(
                     "aggiungere una parola che dica di che cosa si tratta",
@@ -274,13 +274,14 @@ fn parse_chunk(chunk: &str, pieces: &mut Vec<Piece>) -> Result<(), Fault> {
 }
 
 impl Pattern {
-    /// True when every word is one that stands in nearly every message.
-    pub(crate) fn only_function_words(&self, stems: &Stems) -> bool {
+    /// True for one word alone that stands in nearly every message. (Several of them in a row may well mean something:
+    /// "come si fa".)
+    pub(crate) fn is_function_word(&self, stems: &Stems) -> bool {
         match self {
-            Self::Words(pieces) => pieces.iter().all(|p| match p {
-                Piece::Word(w) => w.how == How::Inflected && stems.is_function_word(&w.form),
-                Piece::Gap => true,
-            }),
+            Self::Words(pieces) => match pieces.as_slice() {
+                [Piece::Word(word)] => stems.is_function_word(&word.form),
+                _ => false,
+            },
             Self::Regex(_) => false,
         }
     }
@@ -368,7 +369,7 @@ mod tests {
         let faults = [
             Fault::Empty,
             Fault::NoLetters,
-            Fault::OnlyFunctionWords,
+            Fault::FunctionWord,
             Fault::GapAtEnd,
             Fault::TypoShort(String::new()),
             Fault::MarkWithoutWord('~'),
