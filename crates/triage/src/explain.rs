@@ -29,6 +29,48 @@ pub fn explain(decision: &Decision, lang: Lang) -> Vec<String> {
     out
 }
 
+/// Why a message went where it went, in one short line for tables: the words, the rule, the score and what came second.
+pub fn reason(decision: &Decision, lang: Lang) -> String {
+    let mut sectors = scores(decision, VoteSubject::Sector);
+    let (first, second) = (sectors.next(), sectors.next());
+    let text = match (&decision.set_aside, decision.fallback, first) {
+        (Some(reason), ..) => {
+            let aside = Alternative { about: VoteSubject::SetAside, value: reason.clone(), score: 0 };
+            let because = strongest_rule(decision, &aside);
+            Text::new(format!("{reason}{}", because.it), format!("{reason}{}", because.en))
+        }
+        (None, false, Some(first)) => {
+            let mut because = won_by(decision, first);
+            if let Some(second) = second {
+                let _ = write!(because.it, "; secondo: {} {}", second.value, second.score);
+                let _ = write!(because.en, "; second: {} {}", second.value, second.score);
+            }
+            because
+        }
+        _ => fallback_reason(decision, first, second),
+    };
+    text.in_lang(lang).to_owned()
+}
+
+/// `'buche', 'tombino' (buche-stradali, tombini): 20 punti`.
+fn won_by(decision: &Decision, first: &Alternative) -> Text {
+    let votes =
+        || decision.votes.iter().filter(|v| v.about == first.about && v.value == first.value && v.weight > 0);
+    let mut words: Vec<String> = Vec::new();
+    for evidence in votes().flat_map(|v| &v.evidence) {
+        let shown = format!("'{}'", flat(&evidence.words));
+        if words.len() < SHOWN && !words.iter().any(|w| w.eq_ignore_ascii_case(&shown)) {
+            words.push(shown);
+        }
+    }
+    let words = words.join(", ");
+    let rules = votes().map(|v| v.rule.as_str()).take(SHOWN).collect::<Vec<_>>().join(", ");
+    Text::new(
+        format!("{words} ({rules}): {} punti", first.score),
+        format!("{words} ({rules}): {} points", first.score),
+    )
+}
+
 /// The decision for programs: everything that it has, with `category` and `set_aside` always there.
 pub fn explain_json(decision: &Decision) -> Value {
     let mut value = serde_json::to_value(decision).unwrap_or_else(|_| json!({}));
@@ -75,7 +117,15 @@ pub(crate) fn outcome(decision: &Decision) -> Text {
 
 fn fallback(decision: &Decision, first: Option<&Alternative>, second: Option<&Alternative>) -> Text {
     let to = &decision.sector;
-    let reason = match (decision.fallback_reason.as_deref(), first, second) {
+    let reason = fallback_reason(decision, first, second);
+    Text::new(
+        format!("va a {to}, perché qualcuno la veda: {}", reason.it),
+        format!("goes to {to}, for somebody to look at it: {}", reason.en),
+    )
+}
+
+fn fallback_reason(decision: &Decision, first: Option<&Alternative>, second: Option<&Alternative>) -> Text {
+    match (decision.fallback_reason.as_deref(), first, second) {
         (Some(NO_LEAD), Some(first), Some(second)) => Text::new(
             format!(
                 "{} ({} punti{}) e {} ({}{}) sono troppo vicini",
@@ -111,11 +161,7 @@ fn fallback(decision: &Decision, first: Option<&Alternative>, second: Option<&Al
             ),
         ),
         _ => Text::new("nessuna regola propone un settore", "no rule proposes a sector"),
-    };
-    Text::new(
-        format!("va a {to}, perché qualcuno la veda: {}", reason.it),
-        format!("goes to {to}, for somebody to look at it: {}", reason.en),
-    )
+    }
 }
 
 /// ` ('tombino', regola tombini)` for the strongest vote for a value.
@@ -123,7 +169,7 @@ fn strongest_rule(decision: &Decision, value: &Alternative) -> Text {
     let vote =
         decision.votes.iter().find(|v| v.about == value.about && v.value == value.value && v.weight > 0);
     let Some(vote) = vote else { return Text::new("", "") };
-    let words = vote.evidence.first().map(|e| format!("'{}', ", e.words)).unwrap_or_default();
+    let words = vote.evidence.first().map(|e| format!("'{}', ", flat(&e.words))).unwrap_or_default();
     Text::new(format!(" ({words}regola {})", vote.rule), format!(" ({words}rule {})", vote.rule))
 }
 

@@ -29,7 +29,7 @@ mod words;
 
 pub use compile::{DEFAULT_KIND, Rules, Settings};
 pub use decide::{BELOW_MIN_SCORE, Context, NO_LEAD, NO_RULE, decide};
-pub use explain::{explain, explain_json};
+pub use explain::{explain, explain_json, reason};
 pub use pattern::GAP_WORDS;
 pub use spec::{DEFAULT_WEIGHT, RuleSpec};
 pub use trial::{RuleTestFailure, count_examples, test_rules};

@@ -90,10 +90,7 @@ impl Fault {
             ),
             Self::FunctionWord => (
                 "rule-pattern-too-common",
-                both(
-                    "questa parola sta in quasi ogni messaggio",
-                    "this word stands in nearly every message",
-                ),
+                both("questa parola sta in quasi ogni messaggio", "this word stands in nearly every message"),
                 both(
                     "aggiungere una parola che dica di che cosa si tratta",
                     "add a word that says what it is about",

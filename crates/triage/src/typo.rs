@@ -134,7 +134,9 @@ impl Index {
         candidates.sort_unstable();
         candidates.dedup();
         for target in candidates.into_iter().filter_map(|n| self.targets.get(n as usize)) {
-            if same_beginning(&target.form, form) && distance(&target.form, form) <= target.edits.min(most).into() {
+            if same_beginning(&target.form, form)
+                && distance(&target.form, form) <= target.edits.min(most).into()
+            {
                 found(target.word);
             }
         }
