@@ -2,3 +2,4 @@
 
 pub mod dovecot;
 pub mod memory_intake;
+pub mod nasty;

@@ -147,8 +147,10 @@ fn mixed(bytes: &[u8]) -> String {
         left -= chunk.valid().len() + chunk.invalid().len();
         let cut_at_end =
             left == 0 && std::str::from_utf8(chunk.invalid()).is_err_and(|e| e.error_len().is_none());
-        // One stray byte at the end of a text is more probably a letter than the beginning of a character.
-        if !(cut_at_end && (chunk.invalid().len() > 1 || !out.is_ascii())) {
+        // A lone byte at the end may be a letter of Windows-1252 (`citt\xE0`) or half a character; C2 and C3 begin every
+        // accented letter in UTF-8 and are rare as letters.
+        let half = chunk.invalid().len() > 1 || !out.is_ascii() || matches!(chunk.invalid(), [0xC2 | 0xC3]);
+        if !(cut_at_end && half) {
             out.push_str(&WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
         }
     }

@@ -79,7 +79,7 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     let limits = Limits { parts: settings.max_parts, depth: settings.max_depth };
     let (root, trouble) = structure::parse(&raw, limits);
     let content = body::content(&root, settings);
-    if root.fields.count == 0 && !printable(&content.text) {
+    if root.fields.count == 0 && !printable(&content.text, &raw) {
         return Err(Unreadable("neither a header nor printable text: this is no letter".to_owned()));
     }
 
@@ -197,19 +197,20 @@ fn skip_empty_lines(raw: &[u8]) -> &[u8] {
     }
 }
 
-/// True for text that a person can read: letters, and not mostly replacement characters.
-fn printable(text: &str) -> bool {
-    let (mut good, mut bad) = (0usize, 0usize);
+/// True for text that a person can read. What is no UTF-8 must be mostly plain letters: any noise is some text in
+/// Windows-1252.
+fn printable(text: &str, raw: &[u8]) -> bool {
+    let utf8 = std::str::from_utf8(raw.get(..10_000).unwrap_or(raw))
+        .map_or_else(|e| e.error_len().is_none(), |_| true);
+    let (mut letters, mut others) = (0usize, 0usize);
     for c in text.chars().take(10_000) {
-        if c == char::REPLACEMENT_CHARACTER {
-            bad += 1;
-        } else if c.is_alphanumeric() && (c.is_ascii() || ('\u{C0}'..'\u{17F}').contains(&c)) {
-            good += 1;
+        if c.is_ascii_alphanumeric() || (utf8 && c.is_alphanumeric()) {
+            letters += 1;
         } else if !c.is_whitespace() && !c.is_ascii_punctuation() {
-            bad += 1;
+            others += 1;
         }
     }
-    good > 0 && good > bad
+    letters > 0 && letters > others
 }
 
 fn subject(root: &Part<'_>, note: &mut impl FnMut(bool, &'static str)) -> String {
@@ -242,6 +243,11 @@ pub(crate) fn parse_date(value: &str) -> Option<Timestamp> {
     }
     let line = format!("{value}\n");
     let HeaderValue::DateTime(date) = MessageStream::new(line.as_bytes()).parse_date() else { return None };
+    // Years of two digits are completed by the parser; one of four that it did not take over is nonsense (`0000`).
+    let digits = |w: &&str| w.len() == 4 && w.bytes().all(|b| b.is_ascii_digit());
+    if value.split_whitespace().find(digits).is_some_and(|w| w.parse() != Ok(date.year)) {
+        return None;
+    }
     let number = |n: u8| i8::try_from(n).ok();
     let year = i16::try_from(date.year).ok().filter(|y| YEARS.contains(y))?;
     let second = date.second.min(59);

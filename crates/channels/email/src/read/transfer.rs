@@ -77,17 +77,18 @@ pub(crate) fn base64(body: &[u8]) -> Vec<u8> {
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match BASE64.get(usize::from(byte)).copied().unwrap_or(SKIP) {
-            SKIP => {}
+            SKIP => {
+                if byte == b'\n' && clear_text_follows(rest) {
+                    break;
+                }
+            }
             PAD => {
                 flush(&mut out, bits, have);
                 (bits, have) = (0, 0);
                 let next =
                     rest.iter().position(|b| !b.is_ascii_whitespace() && *b != b'=').unwrap_or(rest.len());
                 rest = rest.get(next..).unwrap_or_default();
-                let line = rest.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
-                if line.len() % 4 != 0
-                    || !line.iter().all(|b| BASE64.get(usize::from(*b)).is_some_and(|v| *v != SKIP))
-                {
+                if !base64_line(rest) {
                     break;
                 }
             }
@@ -104,6 +105,18 @@ pub(crate) fn base64(body: &[u8]) -> Vec<u8> {
     }
     flush(&mut out, bits, have);
     out
+}
+
+/// The first line of `rest` is whole groups of base64.
+fn base64_line(rest: &[u8]) -> bool {
+    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    let line = rest.get(..end).unwrap_or(rest).trim_ascii();
+    line.len() % 4 == 0 && line.iter().all(|b| BASE64.get(usize::from(*b)).is_some_and(|v| *v != SKIP))
+}
+
+/// An empty line and below it something that is no base64: a footer in clear, where the length needed no padding.
+fn clear_text_follows(rest: &[u8]) -> bool {
+    (rest.starts_with(b"\n") || rest.starts_with(b"\r\n")) && !base64_line(rest.trim_ascii_start())
 }
 
 /// The bytes of an unfinished group of four.
