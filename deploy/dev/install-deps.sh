@@ -74,12 +74,14 @@ undo() {
 # Packages of servers want to start and enable them: they shall not, on somebody's own machine.
 keep_off() {
     for unit in "$@"; do
-        if have systemctl; then
-            if [ -d /run/systemd/system ]; then
-                systemctl --quiet disable --now "$unit" >/dev/null 2>&1 || true
-            else
-                systemctl --quiet disable "$unit" >/dev/null 2>&1 || true
-            fi
+        if [ -d /run/systemd/system ] && have systemctl; then
+            systemctl --quiet disable --now "$unit" >/dev/null 2>&1 || true
+        elif have deb-systemd-helper; then
+            # A container without systemd: the package leaves links for a systemd that may come.
+            deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
+        fi
+        if have update-rc.d && [ -e "/etc/init.d/${unit%.*}" ]; then
+            update-rc.d "${unit%.*}" disable >/dev/null 2>&1 || true
         fi
     done
 }
