@@ -84,6 +84,11 @@ impl Store {
         &self.pool
     }
 
+    /// How it was opened.
+    pub fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
     /// The town's schema.
     pub fn schema(&self) -> &SchemaName {
         &self.options.schema
