@@ -46,3 +46,5 @@ pub const BAD_ADDRESS: &str = "bad-address";
 pub const EXTERNAL_WITHOUT_MAIL: &str = "external-without-mail";
 /// The fallback sector is not an office of the town hall.
 pub const EXTERNAL_FALLBACK: &str = "external-fallback";
+/// `\b` or `\f` in double quotes.
+pub const INVISIBLE_CHARACTER: &str = "invisible-character";

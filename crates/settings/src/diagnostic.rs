@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use smista_domain::Text;
 
-use crate::source::{Sources, Span};
+use crate::source::{FileId, Sources, Span};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,7 +71,14 @@ impl Diagnostic {
 
 /// Collects findings. Clones share one list.
 #[derive(Debug, Clone, Default)]
-pub struct Diagnostics(Rc<RefCell<Vec<Diagnostic>>>);
+pub struct Diagnostics(Rc<RefCell<Collected>>);
+
+#[derive(Debug, Default)]
+struct Collected {
+    all: Vec<Diagnostic>,
+    /// Headers of tables that lost lines to mistakes of syntax: what is missing there may well be there.
+    muted: Vec<(FileId, usize)>,
+}
 
 impl Diagnostics {
     /// An empty collector.
@@ -80,26 +87,31 @@ impl Diagnostics {
     }
     /// Adds a finding; the same one twice counts once.
     pub fn push(&self, diagnostic: Diagnostic) {
-        let mut all = self.0.borrow_mut();
-        if !all.contains(&diagnostic) {
+        let Collected { all, muted } = &mut *self.0.borrow_mut();
+        let is_muted = diagnostic.span.is_some_and(|s| muted.contains(&(s.file, s.start)));
+        if !is_muted && !all.contains(&diagnostic) {
             all.push(diagnostic);
         }
     }
+    /// From now on passes over findings at a header: its table lost lines to a mistake of syntax, which was told.
+    pub(crate) fn mute(&self, file: FileId, header: usize) {
+        self.0.borrow_mut().muted.push((file, header));
+    }
     /// True when an error was found.
     pub fn has_errors(&self) -> bool {
-        self.0.borrow().iter().any(|d| d.severity == Severity::Error)
+        self.0.borrow().all.iter().any(|d| d.severity == Severity::Error)
     }
     /// True when nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.0.borrow().all.is_empty()
     }
     /// How many findings there are.
     pub fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.0.borrow().all.len()
     }
     /// What was found so far, by file (as displayed) and position; what stands nowhere comes last.
     pub fn into_sorted(self, sources: &Sources) -> Vec<Diagnostic> {
-        let mut all = self.0.borrow().clone();
+        let mut all = self.0.borrow().all.clone();
         all.sort_by_cached_key(|d| {
             let place = d.span.map(|s| {
                 (sources.variable(s.file).is_some(), file_rank(&sources.display(s.file)), s.start, s.end)

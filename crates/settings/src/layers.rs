@@ -201,7 +201,10 @@ fn place(
                 Value::Table(table) => Some(Rc::clone(table)),
                 _ => None,
             });
-            let table = Rc::new(place(of_file.as_deref(), inner, &path, variables, sources));
+            let mut table = place(of_file.as_deref(), inner, &path, variables, sources);
+            // Where the file's own header could not be read, its keys may be there all the same.
+            table.damaged |= of_file.is_none() && file.is_some_and(|f| f.damaged);
+            let table = Rc::new(table);
             let span = entries.get(key).and_then(|e| e.item.span);
             let key_span = entries.get(key).and_then(|e| e.key);
             let item = Item { value: Value::Table(table), span };

@@ -12,7 +12,6 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     environment::Environment,
     layers,
-    secret::SecretSource,
     source::{Sources, Span},
     suggest::closest,
     tree::{Entry, Item, Table, Value},
@@ -43,6 +42,10 @@ impl<T> Spanned<T> {
         Spanned { value: &self.value, span: self.span }
     }
 }
+
+mod nested;
+mod secret;
+mod unknown;
 
 /// What every section of one configuration shares.
 #[derive(Debug)]
@@ -164,7 +167,31 @@ impl Section {
         if value.is_none() {
             self.push(wrong_type::diagnostic(key, expected, &item));
         }
+        self.check_invisible(key, &item);
         value.map(|v| Spanned::new(v, item.span))
+    }
+
+    /// In double quotes `\b` and `\f` are characters that nobody sees; who writes them means a regular expression or a
+    /// Windows path.
+    fn check_invisible(&self, key: &str, item: &Item) {
+        if let Value::String(text) = &item.value
+            && let Some(c) = text.chars().find(|c| matches!(c, '\u{8}' | '\u{c}'))
+        {
+            let letter = if c == '\u{8}' { 'b' } else { 'f' };
+            let written = text.replace('\u{8}', "\\b").replace('\u{c}', "\\f");
+            self.push(
+                Diagnostic::error(
+                    codes::INVISIBLE_CHARACTER,
+                    format!("«{key}»: la barra \\ seguita da «{letter}» tra virgolette doppie diventa un carattere invisibile"),
+                    format!("'{key}': a backslash followed by '{letter}' in double quotes becomes an invisible character"),
+                )
+                .hint(
+                    format!("usare gli apici al posto delle virgolette: '{written}'"),
+                    format!("use single quotes instead: '{written}'"),
+                )
+                .at_opt(item.span),
+            );
+        }
     }
 
     /// A text.
@@ -241,6 +268,7 @@ impl Section {
     /// A list of texts; a single text counts as a list of one. From the environment: separated by commas.
     pub fn strings(&mut self, key: &str) -> Vec<Spanned<String>> {
         let Some(Entry { item, .. }) = self.ask(key) else { return Vec::new() };
+        self.check_invisible(key, &item);
         match &item.value {
             Value::String(one) => vec![Spanned::new(one.clone(), item.span)],
             Value::Loose(many) => many
@@ -253,6 +281,7 @@ impl Section {
                 .iter()
                 .filter_map(|one| {
                     let value = text(&one.value);
+                    self.check_invisible(key, one);
                     if value.is_none() {
                         self.push(wrong_type::diagnostic(key, &wrong_type::Expected::Texts, one));
                     }
@@ -324,7 +353,11 @@ impl Section {
     }
 
     /// Reports, at the header, that a key is missing. `example` is a line as it should be, for instance `host = "..."`.
+    /// Says nothing in a damaged section.
     pub fn missing(&self, key: &str, example: &str) {
+        if self.is_damaged() {
+            return;
+        }
         let (place_it, place_en) = match self.title.as_str() {
             "" => (String::new(), String::new()),
             title => (format!(" in {title}"), format!(" in {title}")),
@@ -342,183 +375,10 @@ impl Section {
         );
     }
 
-    /// A secret: `{base}_file` or `{base}_env`, not both. The secret itself in the configuration is an error.
-    pub fn secret(&mut self, base: &str) -> Option<SecretSource> {
-        let (file_key, env_key) = (format!("{base}_file"), format!("{base}_env"));
-        if let Some(entry) = self.ask(base) {
-            self.push(
-                Diagnostic::error(
-                    codes::SECRET_IN_FILE,
-                    format!("«{base}» non può stare nei file di configurazione, che molti possono leggere"),
-                    format!("'{base}' must not stand in the configuration, which many can read"),
-                )
-                .hint(
-                    format!(
-                        "scriverla da sola in un file leggibile solo da smista e qui mettere {file_key} = \"percorso\"; \
-                         poi cambiarla, perché è stata scritta in chiaro"
-                    ),
-                    format!(
-                        "put it alone into a file that only smista can read and write {file_key} = \"path\" here; \
-                         then change it, since it was written in clear"
-                    ),
-                )
-                .at_opt(entry.key.or(entry.item.span)),
-            );
-        }
-        let file = self.string(&file_key);
-        let variable = self.string(&env_key);
-        let Surroundings { base: dir, environment, .. } = &*self.around;
-        match (file, variable) {
-            (Some(_), Some(variable)) => {
-                self.push(
-                    Diagnostic::error(
-                        codes::SECRET_TWICE,
-                        format!("ci sono sia «{file_key}» sia «{env_key}», ma ne serve uno solo"),
-                        format!("both '{file_key}' and '{env_key}' are there, but only one can count"),
-                    )
-                    .hint(
-                        format!("togliere «{file_key}» o «{env_key}»"),
-                        format!("remove '{file_key}' or '{env_key}'"),
-                    )
-                    .at_opt(self.key_span(&env_key).or(variable.span)),
-                );
-                None
-            }
-            (Some(file), None) => Some(SecretSource::file(&file.value, dir, environment, file.span)),
-            (None, Some(variable)) => {
-                Some(SecretSource::variable(&variable.value, environment, variable.span))
-            }
-            (None, None) => None,
-        }
-    }
-
-    /// A table within this one: `[key]`.
-    pub fn table(&mut self, key: &str) -> Option<Section> {
-        let title = self.title_of(key, false);
-        let item = self.ask(key)?.item;
-        match &item.value {
-            Value::Table(table) => Some(self.child(table, title)),
-            Value::Array(items) if items.iter().any(|i| matches!(i.value, Value::Table(_))) => {
-                self.push(
-                    Diagnostic::error(
-                        codes::WRONG_TYPE,
-                        format!("{title} può esserci una volta sola e vuole parentesi quadre semplici"),
-                        format!("{title} can be there only once and takes single brackets"),
-                    )
-                    .hint(format!("scrivere {title}"), format!("write {title}"))
-                    .at_opt(items.first().and_then(|i| i.span).or(item.span)),
-                );
-                None
-            }
-            _ => {
-                self.push(wrong_type::diagnostic(key, &wrong_type::Expected::Table(title), &item));
-                None
-            }
-        }
-    }
-
-    /// Tables that may be there several times: `[[key]]`. A single `[key]` is reported, but read all the same.
-    pub fn tables(&mut self, key: &str) -> Vec<Section> {
-        let title = self.title_of(key, true);
-        let Some(Entry { item, .. }) = self.ask(key) else { return Vec::new() };
-        match &item.value {
-            Value::Array(items) => items
-                .iter()
-                .filter_map(|one| {
-                    if let Value::Table(table) = &one.value {
-                        return Some(self.child(table, title.clone()));
-                    }
-                    self.push(wrong_type::diagnostic(key, &wrong_type::Expected::Table(title.clone()), one));
-                    None
-                })
-                .collect(),
-            Value::Table(table) => {
-                self.push(
-                    Diagnostic::error(
-                        codes::WRONG_TYPE,
-                        format!("«{key}» vuole doppie parentesi quadre, perché possono essercene più d'una"),
-                        format!("'{key}' takes double brackets, since there may be several"),
-                    )
-                    .hint(format!("scrivere {title}"), format!("write {title}"))
-                    .at_opt(item.span),
-                );
-                vec![self.child(table, title)]
-            }
-            _ => {
-                self.push(wrong_type::diagnostic(key, &wrong_type::Expected::Table(title), &item));
-                Vec::new()
-            }
-        }
-    }
-
-    fn child(&self, table: &Rc<Table>, title: String) -> Section {
-        Section::new(Rc::clone(table), title, Rc::clone(&self.around))
-    }
-
-    fn title_of(&self, key: &str, several: bool) -> String {
-        let parent = self.title.trim_matches(['[', ']']);
-        let path = if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") };
-        if several { format!("[[{path}]]") } else { format!("[{path}]") }
-    }
-
     /// A file or folder. A relative path is taken from the configuration directory.
     pub fn path(&mut self, key: &str) -> Option<Spanned<PathBuf>> {
         let base = self.around.base.clone();
         Some(self.string(key)?.map(|path| base.join(path)))
-    }
-
-    /// Ends the reading: every key that nobody asked for is an error.
-    pub fn finish(self) {
-        for (key, entry) in &self.table.entries {
-            if !self.asked.contains(key) {
-                self.push(self.unknown(key, entry));
-            }
-        }
-    }
-
-    fn unknown(&self, key: &str, entry: &Entry) -> Diagnostic {
-        let is_table = is_table(entry);
-        let (it, en) = match (is_table, self.title.as_str()) {
-            (true, _) => {
-                let title = self.title_of(key, matches!(entry.item.value, Value::Array(_)));
-                (format!("la sezione {title} non esiste"), format!("there is no section {title}"))
-            }
-            (false, "") => (
-                format!("la voce «{key}» non esiste in questo punto del file"),
-                format!("there is no key '{key}' at this place of the file"),
-            ),
-            (false, title) => (
-                format!("la voce «{key}» non esiste in {title}"),
-                format!("there is no key '{key}' in {title}"),
-            ),
-        };
-        let known = || self.asked.iter().map(String::as_str);
-        let missing = known().filter(|k| !self.has(k));
-        let shown: Vec<&str> = known().filter(|k| !k.is_empty()).collect();
-        let (hint_it, hint_en) = if let Some(meant) = closest(key, missing).or_else(|| closest(key, known()))
-        {
-            (format!("forse si voleva scrivere «{meant}»?"), format!("perhaps '{meant}' was meant?"))
-        } else if shown.is_empty() {
-            ("togliere questa riga".to_owned(), "remove this line".to_owned())
-        } else {
-            (
-                format!("togliere questa riga, oppure usare una delle voci ammesse: {}", shown.join(", ")),
-                format!("remove this line, or use one of the keys allowed: {}", shown.join(", ")),
-            )
-        };
-        Diagnostic::error(codes::UNKNOWN_KEY, it, en)
-            .hint(hint_it, hint_en)
-            .at_opt(entry.key.or(entry.item.span))
-    }
-}
-
-fn is_table(entry: &Entry) -> bool {
-    match &entry.item.value {
-        Value::Table(_) => true,
-        Value::Array(items) => {
-            !items.is_empty() && items.iter().all(|Item { value, .. }| matches!(value, Value::Table(_)))
-        }
-        _ => false,
     }
 }
 

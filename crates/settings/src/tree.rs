@@ -58,9 +58,29 @@ impl Table {
         });
         Self { entries: entries.collect(), header, file: Some(file), damaged: false }
     }
+
+    /// Calls `f` with every table within this one. None of them may be shared yet.
+    pub(crate) fn each_below(&mut self, f: &mut impl FnMut(&mut Table)) {
+        for entry in self.entries.values_mut() {
+            entry.item.each_table(f);
+        }
+    }
 }
 
 impl Item {
+    fn each_table(&mut self, f: &mut impl FnMut(&mut Table)) {
+        match &mut self.value {
+            Value::Table(table) => {
+                if let Some(table) = Rc::get_mut(table) {
+                    f(table);
+                    table.each_below(f);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| item.each_table(f)),
+            _ => {}
+        }
+    }
+
     fn from_toml(value: &Spanned<DeValue<'_>>, file: FileId) -> Self {
         let at = span(file, value);
         let value = match value.get_ref() {

@@ -1,7 +1,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::{parse, source::Sources};
+use crate::{SecretSource, parse, source::Sources};
 
 struct Bench {
     sources: Sources,
