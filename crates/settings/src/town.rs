@@ -23,6 +23,9 @@ pub struct State {
     /// Sockets: `smista status` asks the daemon there. `run_dir`, else `$RUNTIME_DIRECTORY`, else `/run/smista` if it
     /// is there, else `run` under `dir`.
     pub run_dir: PathBuf,
+    /// As whom the private PostgreSQL runs when smista is root (PostgreSQL refuses to be). Left out: the owner of `dir`, or
+    /// one of the usual accounts.
+    pub user: Option<String>,
 }
 
 /// `[http]`: the two listeners.
@@ -49,6 +52,22 @@ pub struct Queue {
     pub min_score: i64,
     /// And so much more than the second. 0 or more.
     pub lead: i64,
+}
+
+impl Default for Queue {
+    /// What holds where smista.toml says nothing (`defaults.toml` has the same): enough to check rules when `[queue]` itself is
+    /// wrong.
+    fn default() -> Self {
+        let fallback = SectorId::new("urp").unwrap_or_else(|_| unreachable!("a valid id"));
+        Self {
+            max_attempts: 5,
+            lease_for: Duration::from_mins(5),
+            reopen_days: 30,
+            fallback: Spanned::new(fallback, None),
+            min_score: 10,
+            lead: 1,
+        }
+    }
 }
 
 /// `[outbox]`: whether anything leaves.
@@ -150,10 +169,11 @@ impl State {
         let dir = section.required_string("dir");
         let run_dir = section.string("run_dir").map(|d| PathBuf::from(d.value));
         let run_dir = run_dir.or_else(|| runtime_directory(&section));
+        let user = section.string("user").map(|u| u.value);
         section.finish();
         let dir = PathBuf::from(dir?.value);
         let run_dir = run_dir.unwrap_or_else(|| dir.join("run"));
-        Some(Self { dir, run_dir })
+        Some(Self { dir, run_dir, user })
     }
 }
 

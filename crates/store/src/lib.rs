@@ -10,6 +10,7 @@
 mod channels;
 mod clean;
 mod connect;
+mod database_settings;
 mod deliveries;
 mod error;
 mod find;
@@ -29,6 +30,7 @@ mod threads;
 
 pub use channels::{ChannelCursor, ChannelHolder, ChannelStatus};
 pub use connect::{Store, StoreOptions};
+pub use database_settings::{DatabaseSettings, codes as database_codes, codes::ALL as DATABASE_CODES};
 pub use deliveries::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView};
 pub use error::StoreError;
 pub use intake::StoreIntake;
