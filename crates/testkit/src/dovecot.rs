@@ -1,6 +1,8 @@
 //! A private, unprivileged Dovecot on loopback: Debian's package `dovecot-imapd`, a CA of its own, users, Maildir folders.
 //! Started on free ports, waited for by asking it, stopped when dropped.
 
+mod config;
+
 use std::{
     fs, io,
     net::{Ipv4Addr, TcpListener},
@@ -112,32 +114,21 @@ impl Dovecot {
         self.own(&self.path("key.pem"))?;
         let users: String = USERS.iter().map(|user| format!("{user}:{{PLAIN}}{PASSWORD}::::::\n")).collect();
         fs::write(self.path("users"), users)?;
-        let (d, imap, imaps) = (dir.display(), self.imap, self.imaps);
         let (uid, gid) = self
             .owner
             .unwrap_or_else(|| fs::metadata("/proc/self").map_or((65_534, 65_534), |m| (m.uid(), m.gid())));
-        let user = user_name(uid)?;
-        let group = group_name(gid)?;
-        let capability =
-            options.capability.as_ref().map_or_else(String::new, |c| format!("imap_capability = {c}\n"));
-        let plain = if options.require_tls { "yes" } else { "no" };
-        let ssl = if options.require_tls { "required" } else { "yes" };
-        let conf = format!(
-            "base_dir = {d}/run\nstate_dir = {d}/state\ninstance_name = smista-test\nprotocols = imap\n\
-             listen = 127.0.0.1\nlog_path = {d}/dovecot.log\ninfo_log_path = {d}/info.log\n\
-             default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n\
-             first_valid_uid = 1\nfirst_valid_gid = 1\ndisable_plaintext_auth = {plain}\nauth_mechanisms = plain login\n\
-             auth_failure_delay = 0\n\
-             ssl = {ssl}\nssl_cert = <{d}/cert.pem\nssl_key = <{d}/key.pem\nssl_min_protocol = TLSv1.2\n{capability}\
-             passdb {{\n driver = passwd-file\n args = username_format=%u {d}/users\n}}\n\
-             userdb {{\n driver = static\n args = uid={uid} gid={gid} home={d}/mail/%u\n}}\n\
-             mail_location = maildir:~/Maildir\nmail_fsync = never\nmailbox_idle_check_interval = 1 secs\n\
-             imap_idle_notify_interval = 20 secs\nmail_max_userip_connections = 100\n\
-             namespace inbox {{\n inbox = yes\n separator = /\n}}\n\
-             service imap-login {{\n chroot =\n inet_listener imap {{\n  address = 127.0.0.1\n  port = {imap}\n }}\n \
-             inet_listener imaps {{\n  address = 127.0.0.1\n  port = {imaps}\n  ssl = yes\n }}\n}}\n\
-             service anvil {{\n chroot =\n}}\nservice stats {{\n chroot =\n}}\n"
-        );
+        let plan = config::Plan {
+            dir,
+            uid,
+            gid,
+            user: &user_name(uid)?,
+            group: &group_name(gid)?,
+            imap: self.imap,
+            imaps: self.imaps,
+            capability: options.capability.as_deref(),
+            require_tls: options.require_tls,
+        };
+        let conf = plan.text(config::version()?);
         fs::write(self.path("dovecot.conf"), conf)
     }
 
@@ -147,10 +138,10 @@ impl Dovecot {
             Some((uid, gid)) => {
                 let mut c = Command::new("setpriv");
                 c.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
-                c.args(["--clear-groups", "--reset-env", "--pdeathsig", "TERM", "/usr/sbin/dovecot"]);
+                c.args(["--clear-groups", "--reset-env", "--pdeathsig", "TERM", config::PROGRAM]);
                 c
             }
-            None => Command::new("/usr/sbin/dovecot"),
+            None => Command::new(config::PROGRAM),
         };
         command.arg("-F").arg("-c").arg(self.path("dovecot.conf"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
