@@ -48,3 +48,61 @@ pub const EXTERNAL_WITHOUT_MAIL: &str = "external-without-mail";
 pub const EXTERNAL_FALLBACK: &str = "external-fallback";
 /// `\b` or `\f` in double quotes.
 pub const INVISIBLE_CHARACTER: &str = "invisible-character";
+
+/// All of them.
+pub const ALL: &[&str] = &[
+    NOT_TEXT,
+    SYNTAX,
+    DUPLICATE_KEY,
+    UNKNOWN_KEY,
+    MISSING_KEY,
+    WRONG_TYPE,
+    INVALID_VALUE,
+    UNKNOWN_WORD,
+    SECRET_TWICE,
+    SECRET_MISSING,
+    SECRET_IN_FILE,
+    ENVIRONMENT,
+    FILE_MISSING,
+    FILE_UNREADABLE,
+    FILE_IGNORED,
+    NOT_YET,
+    DUPLICATE_ID,
+    UNKNOWN_SECTOR,
+    UNKNOWN_KIND,
+    SECTOR_CIRCLE,
+    BAD_ADDRESS,
+    EXTERNAL_WITHOUT_MAIL,
+    EXTERNAL_FALLBACK,
+    INVISIBLE_CHARACTER,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+
+    #[test]
+    fn codes_are_unique_plain_words_and_documented() {
+        let page = include_str!("../../../docs/reference/diagnostics.md");
+        let unique: BTreeSet<&str> = ALL.iter().copied().collect();
+        assert_eq!(unique.len(), ALL.len());
+        for code in ALL {
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
+            assert_eq!(
+                page.matches(&format!("| `{code}` |")).count(),
+                1,
+                "{code} in docs/reference/diagnostics.md"
+            );
+        }
+    }
+
+    #[test]
+    fn none_is_forgotten_in_the_list() {
+        let constants = include_str!("codes.rs")
+            .lines()
+            .filter(|l| l.starts_with("pub const ") && l.contains(": &str ="));
+        assert_eq!(constants.count(), ALL.len());
+    }
+}

@@ -109,17 +109,22 @@ impl Diagnostics {
     pub fn len(&self) -> usize {
         self.0.borrow().all.len()
     }
-    /// What was found so far, by file (as displayed) and position; what stands nowhere comes last.
+    /// What was found so far, in the order of [`sort`].
     pub fn into_sorted(self, sources: &Sources) -> Vec<Diagnostic> {
         let mut all = self.0.borrow().all.clone();
-        all.sort_by_cached_key(|d| {
-            let place = d.span.map(|s| {
-                (sources.variable(s.file).is_some(), file_rank(&sources.display(s.file)), s.start, s.end)
-            });
-            (place.is_none(), place, d.severity, d.code, d.text.en.clone())
-        });
+        sort(&mut all, sources);
         all
     }
+}
+
+/// By file (smista.toml, sectors.toml, the rules by name, environment variables) and position; what stands nowhere comes last.
+pub fn sort(findings: &mut [Diagnostic], sources: &Sources) {
+    findings.sort_by_cached_key(|d| {
+        let place = d.span.map(|s| {
+            (sources.variable(s.file).is_some(), file_rank(&sources.display(s.file)), s.start, s.end)
+        });
+        (place.is_none(), place, d.severity, d.code, d.text.en.clone())
+    });
 }
 
 /// Files in the order in which people read them: smista.toml, sectors.toml, then the rules by name.

@@ -28,7 +28,7 @@ mod wrong_type;
 
 pub use calendar::Calendar;
 pub use comune::{Comune, MonthDay};
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, sort};
 pub use duration::Days;
 pub use environment::Environment;
 pub use loader::{Loaded, SYSTEM_DIR, find_config_dir, load};

@@ -16,15 +16,11 @@ use crate::{
 /// A line is shown as far as this many characters; of a longer one, the part around the mistake.
 const MAX_LINE: usize = 100;
 
-/// All findings with a last line that counts them; empty when there are none. `color` for terminals only.
+/// All findings, an empty line after each; [`summary`] counts them. `color` for terminals only.
 pub fn render(findings: &[Diagnostic], sources: &Sources, lang: Lang, color: bool) -> String {
     let mut out = String::new();
     for finding in findings {
         one(&mut out, finding, sources, lang, Style { color });
-        out.push('\n');
-    }
-    if !findings.is_empty() {
-        out.push_str(&summary(findings, lang));
         out.push('\n');
     }
     out

@@ -90,6 +90,8 @@ impl RuleSpec {
             ("low", Priority::Low),
         ];
         let id = section.required_string("id");
+        // Lines hidden by a mistake of syntax, which was told: what seems to be missing may well be there.
+        let is_whole = !section.is_damaged();
         let span = section.span();
         let enabled = section.bool("enabled").is_none_or(|b| b.value);
         let mut strings = |key| section.strings(key);
@@ -129,6 +131,7 @@ impl RuleSpec {
             examples,
             counterexamples,
         })
+        .filter(|_| is_whole)
     }
 
     /// Reads every `[[rule]]` of a file. Anything else in it is an error.

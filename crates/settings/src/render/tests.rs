@@ -43,11 +43,13 @@ smista.toml:4:6: avviso: doppio [duplicate-id]
 
 errore: senza posto [x]
 
-2 errori, 1 avviso
 ";
     assert_eq!(render(&findings, &sources, Lang::It, false), italian);
+    assert_eq!(summary(&findings, Lang::It), "2 errori, 1 avviso");
+    assert_eq!(summary(&findings[..1], Lang::En), "1 error");
+    assert_eq!(summary(&[], Lang::It), "");
     let english = render(&findings[..1], &sources, Lang::En, false);
-    assert!(english.ends_with("  What to do: remove this line\n\n1 error\n"), "{english}");
+    assert!(english.ends_with("  What to do: remove this line\n\n"), "{english}");
     assert_eq!(render(&[], &sources, Lang::It, false), "");
 }
 
@@ -104,7 +106,7 @@ fn secrets_and_control_characters_are_not_shown() {
     let file = sources.add_variable("SMISTA_DATABASE__URL", "s3greto");
     let finding = Diagnostic::error("x", "no\u{1b}[31m", "no").at(Span { file, start: 0, end: 7 });
     let text = render(std::slice::from_ref(&finding), &sources, Lang::It, false);
-    assert_eq!(text, "variabile d'ambiente SMISTA_DATABASE__URL: errore: no\u{fffd}[31m [x]\n\n1 errore\n");
+    assert_eq!(text, "variabile d'ambiente SMISTA_DATABASE__URL: errore: no\u{fffd}[31m [x]\n\n");
     let json = to_json(&[finding], &sources, Lang::En);
     assert_eq!(json[0]["variable"], "SMISTA_DATABASE__URL");
     assert_eq!(json[0]["file"], Value::Null);
