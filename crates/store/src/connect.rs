@@ -115,6 +115,11 @@ impl Store {
         }
     }
 
+    /// The server's version in its own words, for instance `15.18 (Debian 15.18-0+deb12u1)`.
+    pub async fn server_version(&self) -> Result<String> {
+        Ok(sqlx::query_scalar!("select current_setting('server_version') as \"it!\"").fetch_one(&self.pool).await?)
+    }
+
     /// A connection outside the pool, set like those of the pool: for LISTEN, migrations and long reports.
     pub async fn connect_alone(&self) -> Result<PgConnection> {
         let attempt = async {

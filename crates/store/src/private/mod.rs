@@ -125,6 +125,12 @@ impl PrivatePostgres {
         }
     }
 
+    /// The address of a server that runs already, started by whom it may; starts nothing. For `smista status`.
+    pub fn running(settings: &PrivateSettings) -> Option<PgConnectOptions> {
+        let cluster = Cluster::new(&settings.dir, &settings.runtime_dir);
+        cluster.pid_file().filter(|file| file.ready).map(|_| owner_options(&cluster))
+    }
+
     /// Address, role and database for [`StoreOptions`](crate::StoreOptions).
     pub fn connect_options(&self) -> PgConnectOptions {
         owner_options(&self.cluster)

@@ -1,0 +1,64 @@
+//! Tables for people that fit their terminal, and JSON for programs.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use smista_domain::Lang;
+
+/// How wide output is where there is no terminal to ask.
+const WIDTH_WITHOUT_TERMINAL: u16 = 140;
+
+/// A table with these headings, arranged to fit the terminal.
+pub(crate) fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH_WITHOUT_TERMINAL);
+    }
+    table.set_header(headings.iter().copied());
+    table
+}
+
+/// Prints one JSON document.
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&text),
+        Err(error) => eprintln!("{error}"),
+    }
+}
+
+/// Prints a line; a reader that has gone (`| head`) is no error.
+pub(crate) fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Picks the language.
+pub(crate) fn say<'a>(lang: Lang, it: &'a str, en: &'a str) -> &'a str {
+    match lang {
+        Lang::It => it,
+        Lang::En => en,
+    }
+}
+
+/// At most `max` characters, on one line.
+pub(crate) fn short(text: &str, max: usize) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= max {
+        line
+    } else {
+        let mut cut: String = line.chars().take(max.saturating_sub(1)).collect();
+        cut.push('…');
+        cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_keeps_to_one_line_and_counts_characters() {
+        assert_eq!(short("una\n buca   profonda", 50), "una buca profonda");
+        assert_eq!(short("è è è è", 3), "è …");
+    }
+}

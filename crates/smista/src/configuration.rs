@@ -1,0 +1,217 @@
+//! The whole configuration: every file is read and every mistake reported, whichever room a section belongs to.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde_json::{Value, json};
+use smista_domain::Lang;
+use smista_email::{EmailSettings, read::ReadSettings};
+use smista_settings::{
+    Diagnostic, Diagnostics, Environment, FileId, Loaded, Section, Sectors, Severity, Sources, Span, Town,
+    find_config_dir, load, parse, render, summary, to_json,
+};
+use smista_store::{Activation, DatabaseSettings, KindRow, SectorRow};
+use smista_triage::{RuleSpec, Rules};
+
+/// Everything that the files say, in types that cannot be wrong.
+pub(crate) struct Configuration {
+    pub(crate) dir: PathBuf,
+    pub(crate) town: Town,
+    pub(crate) database: DatabaseSettings,
+    pub(crate) mailboxes: Vec<EmailSettings>,
+    pub(crate) ruleset: Option<Ruleset>,
+}
+
+/// What decisions depend on, compiled.
+#[derive(Clone)]
+pub(crate) struct Ruleset {
+    pub(crate) rules: Rules,
+    pub(crate) activation: Activation,
+}
+
+/// What was found wrong, with the texts it speaks of.
+pub(crate) struct Findings {
+    pub(crate) all: Vec<Diagnostic>,
+    sources: Sources,
+}
+
+impl Findings {
+    /// Findings of others, for instance failed examples.
+    pub(crate) fn add(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
+        self.all.extend(more);
+        let place = |d: &Diagnostic| d.span.map(|s| (self.sources.display(s.file), s.start));
+        self.all.sort_by_key(place);
+    }
+    /// Without what is not about rules.
+    pub(crate) fn only_rules(mut self) -> Self {
+        let sources = &self.sources;
+        self.all.retain(|d| d.span.is_some_and(|s| sources.display(s.file).starts_with("rules")));
+        self
+    }
+    pub(crate) fn has_errors(&self) -> bool {
+        self.all.iter().any(|d| d.severity == Severity::Error)
+    }
+    pub(crate) fn for_people(&self, lang: Lang, color: bool) -> String {
+        render(&self.all, &self.sources, lang, color)
+    }
+    pub(crate) fn summary(&self, lang: Lang) -> String {
+        summary(&self.all, lang)
+    }
+    pub(crate) fn to_json(&self, lang: Lang) -> Value {
+        to_json(&self.all, &self.sources, lang)
+    }
+}
+
+/// The configuration directory of this call.
+pub(crate) fn directory(flag: Option<PathBuf>, environment: &Environment) -> PathBuf {
+    find_config_dir(flag, environment)
+}
+
+/// Reads everything. `None` when smista.toml itself cannot be used; a configuration without a ruleset when only the rules
+/// or sectors are wrong.
+pub(crate) fn read(dir: PathBuf, environment: Environment) -> (Option<Configuration>, Findings) {
+    let Loaded { dir, sources, diagnostics, mut root, sectors, rule_files } = load(dir, environment);
+    let town = Town::read(&mut root);
+    let database =
+        root.table("database").map_or_else(|| Some(DatabaseSettings::default()), DatabaseSettings::read);
+    let mailboxes: Vec<(EmailSettings, Option<Span>)> = root
+        .tables("email")
+        .into_iter()
+        .filter_map(|section| {
+            let span = section.span();
+            Some((EmailSettings::read(section)?, span))
+        })
+        .collect();
+    EmailSettings::check_all(&mailboxes, &diagnostics);
+    root.finish();
+    let sectors_file = sectors.as_ref().and_then(Section::start).map(|span| span.file);
+    let files = texts(&sources, sectors_file, &rule_files);
+    let ruleset =
+        sectors.and_then(|sectors| compile(sectors, rule_files, town.as_ref(), files, &diagnostics));
+    let all = diagnostics.into_sorted(&sources);
+    let of_rules = |d: &Diagnostic| {
+        d.span.is_some_and(|span| {
+            let path = sources.display(span.file);
+            path == "sectors.toml" || path.starts_with("rules")
+        })
+    };
+    let errors = || all.iter().filter(|d| d.severity == Severity::Error);
+    let configuration = match (town, database) {
+        (Some(town), Some(database)) if errors().all(of_rules) => Some(Configuration {
+            dir,
+            town,
+            database,
+            mailboxes: mailboxes.into_iter().map(|(settings, _)| settings).collect(),
+            ruleset: ruleset.filter(|_| errors().next().is_none()),
+        }),
+        _ => None,
+    };
+    (configuration, Findings { all, sources })
+}
+
+/// The texts that a ruleset is kept as.
+fn texts(
+    sources: &Sources,
+    sectors: Option<FileId>,
+    rules: &[(FileId, Section)],
+) -> BTreeMap<String, String> {
+    let ids = sectors.into_iter().chain(rules.iter().map(|(id, _)| *id));
+    ids.map(|id| (sources.display(id), sources.text(id).to_owned())).collect()
+}
+
+fn compile(
+    sectors: Section,
+    rule_files: Vec<(FileId, Section)>,
+    town: Option<&Town>,
+    mut files: BTreeMap<String, String>,
+    diagnostics: &Diagnostics,
+) -> Option<Ruleset> {
+    let sectors = Sectors::read(sectors);
+    let specs: Vec<RuleSpec> =
+        rule_files.into_iter().flat_map(|(_, section)| RuleSpec::read_file(section)).collect();
+    let town = town?;
+    sectors.check_fallback(&town.queue.fallback, diagnostics);
+    let rules = Rules::compile(specs, &sectors, (&town.queue).into(), diagnostics)?;
+    files.insert("canonical.json".to_owned(), rules.canonical().to_owned());
+    let activation = Activation {
+        ruleset: rules.id().0.clone(),
+        files: json!(files),
+        sectors: sectors.sectors.iter().map(|s| sector_row(s, town)).collect(),
+        kinds: sectors
+            .kinds
+            .iter()
+            .map(|k| KindRow {
+                id: k.id.value.to_string(),
+                name: k.name.clone(),
+                answer_within: k.answer_within.map(|d| d.to_string()),
+            })
+            .collect(),
+        settings: vec![
+            ("queue.max_attempts".to_owned(), json!(town.queue.max_attempts)),
+            ("outbox.mode".to_owned(), json!(outbox_word(town))),
+            ("comune.time_zone".to_owned(), json!(town.comune.time_zone.iana_name())),
+        ],
+    };
+    Some(Ruleset { rules, activation })
+}
+
+fn outbox_word(town: &Town) -> &'static str {
+    match town.outbox {
+        smista_settings::OutboxMode::Hold => "hold",
+        smista_settings::OutboxMode::On => "on",
+        smista_settings::OutboxMode::Off => "off",
+    }
+}
+
+fn sector_row(sector: &smista_settings::Sector, town: &Town) -> SectorRow {
+    SectorRow {
+        id: sector.id.value.to_string(),
+        name: sector.name.clone(),
+        parent: sector.parent.as_ref().map(|p| p.value.to_string()),
+        mail: sector.mail.clone(),
+        deadline: sector.deadline.map(|d| d.to_string()),
+        confidential: sector.confidential,
+        external: sector.external,
+        fallback: sector.id.value == town.queue.fallback.value,
+    }
+}
+
+impl Configuration {
+    /// How letters are read: our own addresses and domains.
+    pub(crate) fn reading(&self) -> ReadSettings {
+        ReadSettings {
+            own_addresses: self
+                .mailboxes
+                .iter()
+                .map(|m| m.user.to_lowercase())
+                .filter(|u| u.contains('@'))
+                .collect(),
+            own_domains: self.town.comune.domains.iter().map(|d| d.to_lowercase()).collect(),
+            ..ReadSettings::default()
+        }
+    }
+    /// How long a claim of `smista queue claim` holds unless said otherwise.
+    pub(crate) fn lease_for(&self) -> Duration {
+        self.town.queue.lease_for
+    }
+}
+
+/// Compiles a ruleset from its texts as the database keeps them: for a daemon that follows what another one activated.
+pub(crate) fn recompile(
+    sectors: &str,
+    rules: &BTreeMap<String, String>,
+    town: &Town,
+    environment: Environment,
+) -> Option<Rules> {
+    let mut sources = Sources::new(PathBuf::new(), environment);
+    let diagnostics = Diagnostics::new();
+    let mut read = |name: &str, text: &str| {
+        let id = sources.add(PathBuf::from(name), text.as_bytes().to_vec()).ok()?;
+        parse(&mut sources, id, &diagnostics)
+    };
+    let sectors = Sectors::read(read("sectors.toml", sectors)?);
+    let mut specs = Vec::new();
+    for (name, text) in rules {
+        specs.extend(RuleSpec::read_file(read(name, text)?));
+    }
+    Rules::compile(specs, &sectors, (&town.queue).into(), &diagnostics)
+}

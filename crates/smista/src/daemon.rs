@@ -1,0 +1,293 @@
+//! `smista run`: everything that runs, from start to stop.
+//!
+//! The daemon comes up whatever is missing: while the database is away it answers on its socket and says so, and goes on by
+//! itself. SIGTERM ends it within seconds: channels stop fetching, the batch in work is settled or given back, the private
+//! PostgreSQL is shut down last.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use smista_domain::{Lang, Text};
+use smista_email::{EmailChannel, MemoryBudget, Timing};
+use smista_settings::Environment;
+use smista_store::{LONGEST_LEASE, Store};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    cli::exit::{FOUND, Failure},
+    clock,
+    configuration::Configuration,
+    database::{self, Database},
+    health::{Health, Severity},
+    monitor::Monitor,
+    notifier::Notifier,
+    pipeline::{Pipeline, PipelineSettings},
+    status::Speaker,
+    supervisor::Supervisor,
+    town::Town,
+};
+
+/// How long stopping may take before what is left is abandoned (it is safe: nothing is told upstream before its commit).
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// The machine's name, for people.
+pub(crate) fn host() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|h| h.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).map_err(|e| Failure::new(FOUND, e.to_string(), e.to_string()))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            tracing::info!("stopping");
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}
+
+/// Runs until stopped.
+pub(crate) async fn run(configuration: Configuration, environment: Environment) -> Result<(), Failure> {
+    let stop = stop_on_signals()?;
+    let health = Health::default();
+    let (started_at, host) = (clock::now(), host());
+    let town_cell: Arc<std::sync::OnceLock<Arc<Town>>> = Arc::default();
+    let mut tasks = JoinSet::new();
+
+    let speaker = Speaker {
+        health: health.clone(),
+        host: host.clone(),
+        started_at,
+        ruleset: {
+            let town = town_cell.clone();
+            Box::new(move || town.get().map(|t| t.rules().id().short().to_owned()).unwrap_or_default())
+        },
+    };
+    let run_dir = configuration.town.state.run_dir.clone();
+    tasks.spawn(speak(speaker, run_dir, health.clone(), stop.clone()));
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status("waiting for the database")]);
+
+    let Some(database) = open(&configuration, &health, &stop).await? else {
+        tasks.shutdown().await;
+        return Ok(());
+    };
+    let store = database.store.clone();
+    let rules = match activate(&configuration, &store, &environment, &health, &stop).await? {
+        Some(rules) => rules,
+        None => {
+            database.close().await;
+            return Ok(());
+        }
+    };
+    let town = Arc::new(Town::new(
+        configuration.town.comune.time_zone.clone(),
+        configuration.town.queue.reopen_days,
+        configuration.reading(),
+        rules,
+    ));
+    let _ = town_cell.set(town.clone());
+
+    let (wake, notifier, beats) = (Arc::new(Notify::new()), Notifier::default(), Arc::new(AtomicU64::new(0)));
+    let pipeline = Pipeline {
+        store: store.clone(),
+        town: town.clone(),
+        wake: wake.clone(),
+        notifier: notifier.clone(),
+        health: health.clone(),
+        settings: PipelineSettings::default(),
+        beats: beats.clone(),
+    };
+    // Channels stop first; what they committed is settled by the pipeline until its own stop.
+    let channels_stop = stop.child_token();
+    let mut channels = start_channels(&configuration, &store, &health, &wake, &channels_stop);
+    let mailboxes = channels.len();
+    tasks.spawn(async move { while channels.join_next().await.is_some() {} });
+    tasks.spawn(pipeline.run(stop.clone()));
+    tasks.spawn(notifier.clone().run(store.clone(), stop.clone()));
+    let monitor = Monitor {
+        store: store.clone(),
+        health: health.clone(),
+        notifier,
+        town,
+        configuration: Arc::new(configuration),
+        environment,
+    };
+    tasks.spawn(monitor.run(stop.clone()));
+    tasks.spawn(database::watch_private(database.watch(), health, stop.clone()));
+    tasks.spawn(watchdog(beats, stop.clone()));
+
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status("running")]);
+    tracing::info!(mailboxes, "running");
+    stop.cancelled().await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    if tokio::time::timeout(STOP_WITHIN, async { while tasks.join_next().await.is_some() {} }).await.is_err()
+    {
+        tracing::warn!("something did not stop in time; it is abandoned, nothing is lost by that");
+        tasks.abort_all();
+    }
+    database.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts the keeper of every configured channel.
+pub(crate) fn start_channels(
+    configuration: &Configuration,
+    store: &Store,
+    health: &Health,
+    wake: &Arc<Notify>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
+    let supervisor = Supervisor {
+        store: store.clone(),
+        holder: Uuid::now_v7(),
+        host: host(),
+        health: health.clone(),
+        wake: wake.clone(),
+        lease_ttl: LONGEST_LEASE,
+    };
+    let budget = MemoryBudget::default();
+    let mut keepers = JoinSet::new();
+    for mailbox in configuration.mailboxes.clone() {
+        let channel = Arc::new(EmailChannel::with(mailbox, budget.clone(), Timing::default()));
+        keepers.spawn(supervisor.clone().keep(channel, stop.clone()));
+    }
+    keepers
+}
+
+async fn speak(speaker: Speaker, run_dir: std::path::PathBuf, health: Health, stop: CancellationToken) {
+    let shown = run_dir.display().to_string();
+    if let Err(error) = speaker.serve(run_dir, stop).await {
+        health.raise(
+            "status-socket",
+            "",
+            Severity::Warning,
+            Text::new(
+                format!("`smista status` non può chiedere a questo servizio ({shown}): {error}"),
+                format!("`smista status` cannot ask this daemon ({shown}): {error}"),
+            ),
+            Text::new(
+                "Indicare in [state] run_dir una cartella scrivibile e usata da un solo servizio.",
+                "Name in [state] run_dir a folder that can be written to and that one daemon uses.",
+            ),
+        );
+    }
+}
+
+/// Opens the database, waiting for it as long as it takes. `None` when stopped meanwhile.
+async fn open(
+    configuration: &Configuration,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<Option<Database>, Failure> {
+    let mut ready_said = false;
+    loop {
+        let opened = async {
+            let database = database::open(configuration, smista_store::private::Role::Daemon).await?;
+            match database.store.migrate().await {
+                Ok(_) => {}
+                Err(error) => {
+                    database.close().await;
+                    return Err(Failure::from(error));
+                }
+            }
+            Ok(database)
+        };
+        let result = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            result = opened => result,
+        };
+        match result {
+            Ok(database) => {
+                health.clear("database-away", "");
+                return Ok(Some(database));
+            }
+            // A configuration that cannot work is said at once, and systemd shows it.
+            Err(failure) if failure.code == crate::cli::exit::CONFIG => return Err(failure),
+            Err(failure) => {
+                let hint = failure.hint.clone().unwrap_or_else(|| Text::new("", ""));
+                health.raise("database-away", "", Severity::Error, failure.text, hint);
+                if !ready_said {
+                    // Up, and saying what is missing: systemd must not kill a daemon that waits for its database.
+                    let _ = sd_notify::notify(&[
+                        sd_notify::NotifyState::Ready,
+                        sd_notify::NotifyState::Status("the database does not answer; trying again"),
+                    ]);
+                    ready_said = true;
+                }
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Activates the rules of the files; when these are wrong, the daemon goes on with those that were active before.
+async fn activate(
+    configuration: &Configuration,
+    store: &Store,
+    environment: &Environment,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<Option<smista_triage::Rules>, Failure> {
+    loop {
+        match crate::rulesets::activate_or_follow(configuration, store, environment, health).await {
+            Ok(rules) => return Ok(Some(rules)),
+            Err(failure) if failure.code == crate::cli::exit::UNAVAILABLE => {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Tells systemd that we live: by progress of the pipeline, not by the mere passing of time.
+async fn watchdog(beats: Arc<AtomicU64>, stop: CancellationToken) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = tokio::time::interval(limit / 4);
+    let (mut last, mut still) = (beats.load(Ordering::Relaxed), 0_u32);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let now = beats.load(Ordering::Relaxed);
+        still = if now == last { still + 1 } else { 0 };
+        last = now;
+        // A batch may take long, a pipeline that has not turned for many periods is stuck: systemd restarts it.
+        if still < 40 {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        } else {
+            tracing::error!("the pipeline does not move any more: no sign of life is sent to systemd");
+        }
+    }
+}
+
+/// The language in which people are spoken to, before the configuration is known.
+pub(crate) fn default_language(flag: Option<Lang>, configuration: Option<&Configuration>) -> Lang {
+    flag.or_else(|| configuration.map(|c| c.town.comune.language)).unwrap_or_default()
+}

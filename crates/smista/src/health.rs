@@ -1,0 +1,218 @@
+//! What is wrong right now, in one place: `smista status`, the journal and the socket all say the same words.
+//!
+//! Invariant 8: what is wrong is said at once, where the operator looks. A condition is raised when it begins, logged once,
+//! repeated in the log every hour while it lasts, and cleared when it is over. Its texts hold no personal data.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use smista_domain::{ChannelName, Text};
+
+use crate::clock;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// Somebody should look at it this week.
+    Warning,
+    /// Messages are not coming in, or not getting through.
+    Error,
+}
+
+/// Something that is wrong now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Condition {
+    /// Stable word, for instance `database-away`.
+    pub(crate) code: String,
+    /// What it is about: a channel's name, or empty.
+    pub(crate) subject: String,
+    /// How bad.
+    pub(crate) severity: Severity,
+    /// What happened.
+    pub(crate) text: Text,
+    /// What to do.
+    pub(crate) hint: Text,
+    /// Since when.
+    pub(crate) since: Timestamp,
+}
+
+/// What a channel is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ChannelState {
+    /// Not connected yet.
+    Starting,
+    /// Another daemon holds it.
+    HeldElsewhere,
+    /// Connected and logged in.
+    Connected,
+    /// Everything that upstream had is committed.
+    CaughtUp,
+    /// The last run failed; it is tried again.
+    Failing,
+    /// We are stopping.
+    Stopped,
+}
+
+/// A channel as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChannelStatus {
+    /// `email/urp`.
+    pub(crate) channel: String,
+    /// What it is doing.
+    pub(crate) state: ChannelState,
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// When upstream was last found to hold nothing new.
+    pub(crate) caught_up_at: Option<Timestamp>,
+    /// The last error, until the next success.
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Default)]
+struct State {
+    conditions: BTreeMap<(String, String), (Condition, Timestamp)>,
+    channels: BTreeMap<String, ChannelStatus>,
+}
+
+/// The register of what is wrong, shared by everything that runs.
+#[derive(Clone, Default)]
+pub(crate) struct Health(Arc<Mutex<State>>);
+
+const REPEAT: SignedDuration = SignedDuration::from_hours(1);
+
+impl Health {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that something is wrong; again and again while it lasts does no harm.
+    pub(crate) fn raise(&self, code: &str, subject: &str, severity: Severity, text: Text, hint: Text) {
+        let now = clock::now();
+        let mut state = self.lock();
+        let key = (code.to_owned(), subject.to_owned());
+        let known = state.conditions.get(&key);
+        let since = known.map_or(now, |(c, _)| c.since);
+        let silent = known.is_some_and(|(c, logged)| {
+            c.severity == severity && c.text == text && now.duration_since(*logged) < REPEAT
+        });
+        let logged = match known {
+            Some((_, logged)) if silent => *logged,
+            _ => now,
+        };
+        if !silent {
+            match severity {
+                Severity::Error => {
+                    tracing::error!(condition.code = code, condition.subject = subject, condition.since = %since,
+                        hint = %hint.en, "{}", text.en);
+                }
+                Severity::Warning => {
+                    tracing::warn!(condition.code = code, condition.subject = subject, condition.since = %since,
+                        hint = %hint.en, "{}", text.en);
+                }
+            }
+        }
+        let condition =
+            Condition { code: code.to_owned(), subject: subject.to_owned(), severity, text, hint, since };
+        state.conditions.insert(key, (condition, logged));
+    }
+
+    /// Says that it is over.
+    pub(crate) fn clear(&self, code: &str, subject: &str) {
+        if let Some((condition, _)) = self.lock().conditions.remove(&(code.to_owned(), subject.to_owned())) {
+            tracing::info!(condition.code = code, condition.subject = subject, condition.since = %condition.since, "over");
+        }
+    }
+
+    /// Says that everything about this subject is over.
+    pub(crate) fn clear_subject(&self, subject: &str) {
+        let codes: Vec<String> =
+            self.lock().conditions.keys().filter(|(_, s)| s == subject).map(|(c, _)| c.clone()).collect();
+        for code in codes {
+            self.clear(&code, subject);
+        }
+    }
+
+    /// What a channel is doing now.
+    pub(crate) fn channel(&self, name: &ChannelName, next: ChannelState, error: Option<String>) {
+        let now = clock::now();
+        let mut state = self.lock();
+        let entry = state.channels.entry(name.to_string()).or_insert_with(|| ChannelStatus {
+            channel: name.to_string(),
+            state: ChannelState::Starting,
+            since: now,
+            caught_up_at: None,
+            error: None,
+        });
+        if entry.state != next {
+            entry.state = next;
+            entry.since = now;
+        }
+        if next == ChannelState::CaughtUp {
+            entry.caught_up_at = Some(now);
+        }
+        entry.error = error;
+    }
+
+    /// Everything that is wrong, worst first.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        let mut all: Vec<Condition> = self.lock().conditions.values().map(|(c, _)| c.clone()).collect();
+        all.sort_by_key(|c| (c.severity != Severity::Error, c.since));
+        all
+    }
+
+    /// Every channel.
+    pub(crate) fn channels(&self) -> Vec<ChannelStatus> {
+        self.lock().channels.values().cloned().collect()
+    }
+
+    /// The database did not answer.
+    pub(crate) fn database_away(&self, error: &smista_store::StoreError) {
+        let chain = error.chain();
+        self.raise(
+            "database-away",
+            "",
+            Severity::Error,
+            Text::new(
+                format!("Il database non risponde: {chain}"),
+                format!("the database does not answer: {chain}"),
+            ),
+            Text::new(
+                "Nessun messaggio va perso: smista riprova da solo. Se dura, controllare che PostgreSQL sia acceso e che \
+                 il disco non sia pieno.",
+                "No message is lost: smista tries again by itself. If it lasts, check that PostgreSQL runs and that the \
+                 disk is not full.",
+            ),
+        );
+    }
+
+    /// The database answered.
+    pub(crate) fn database_back(&self) {
+        self.clear("database-away", "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_keeps_its_beginning_until_it_is_over() {
+        let health = Health::default();
+        let text = |s: &str| Text::new(s, s);
+        health.raise("x", "email/urp", Severity::Warning, text("one"), text("do"));
+        let since = health.conditions()[0].since;
+        health.raise("x", "email/urp", Severity::Error, text("two"), text("do"));
+        let now = health.conditions();
+        assert_eq!((now.len(), now[0].since, now[0].severity), (1, since, Severity::Error));
+        health.raise("y", "", Severity::Warning, text("other"), text("do"));
+        assert_eq!(health.conditions()[0].code, "x", "the worst comes first");
+        health.clear_subject("email/urp");
+        assert_eq!(health.conditions().len(), 1);
+    }
+}

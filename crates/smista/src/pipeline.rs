@@ -1,0 +1,225 @@
+//! The pipeline: deliveries are claimed, read, decided and settled, in batches, by several workers on any number of daemons.
+//!
+//! Invariants kept here: one bad message stops only itself (a batch that the database refuses is halved until the bad one is
+//! alone, and that one is quarantined); a reader that panics costs its own message only; what a shutdown or an outage
+//! interrupts is given back and costs no attempt.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use smista_store::{
+    Store, StoreError,
+    settle::{ClaimLimits, Claimed, SettleOptions, Settlement, Verdict},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{health::Health, notifier::Notifier, town::Town};
+
+/// How the pipeline works.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PipelineSettings {
+    /// Workers of this daemon.
+    pub(crate) workers: usize,
+    /// What one worker claims at once.
+    pub(crate) limits: ClaimLimits,
+    /// How long an idle worker waits before it looks again (a wake-up is only a hint).
+    pub(crate) poll: Duration,
+    /// From this many begun readings on, a delivery is quarantined without being read again.
+    pub(crate) give_up_after: i32,
+}
+
+impl Default for PipelineSettings {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            limits: ClaimLimits { count: 200, bytes: 8 << 20, hold: Duration::from_secs(20), alone_from: 2 },
+            poll: Duration::from_secs(2),
+            give_up_after: 5,
+        }
+    }
+}
+
+/// What workers share.
+#[derive(Clone)]
+pub(crate) struct Pipeline {
+    pub(crate) store: Store,
+    pub(crate) town: Arc<Town>,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) notifier: Notifier,
+    pub(crate) health: Health,
+    pub(crate) settings: PipelineSettings,
+    /// Rises with every turn of a worker: what the watchdog looks at.
+    pub(crate) beats: Arc<AtomicU64>,
+}
+
+impl Pipeline {
+    /// Runs the workers until stopped.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let workers: Vec<_> = (0..self.settings.workers)
+            .map(|_| {
+                let (worker, stop) = (self.clone(), stop.clone());
+                #[allow(clippy::disallowed_methods, reason = "joined below")]
+                tokio::spawn(async move { worker.work(stop).await })
+            })
+            .collect();
+        for worker in workers {
+            if worker.await.is_err() {
+                tracing::error!("a pipeline worker panicked; the daemon restarts it with itself");
+            }
+        }
+    }
+
+    /// Works until nothing waits any more: for `import` and `demo`. Gives the number of settled deliveries.
+    pub(crate) async fn drain(&self) -> Result<u64, StoreError> {
+        let mut settled = 0;
+        loop {
+            let claimed = self.store.claim_waiting(self.settings.limits).await?;
+            if claimed.is_empty() {
+                return Ok(settled);
+            }
+            settled += claimed.len() as u64;
+            self.turn(claimed).await?;
+        }
+    }
+
+    async fn work(&self, stop: CancellationToken) {
+        let mut trouble = Duration::ZERO;
+        while !stop.is_cancelled() {
+            self.beats.fetch_add(1, Ordering::Relaxed);
+            let turn = async {
+                let claimed = self.store.claim_waiting(self.settings.limits).await?;
+                let n = claimed.len();
+                if n > 1 {
+                    self.wake.notify_one(); // there may be more: another worker need not wait for its poll
+                }
+                if n > 0 {
+                    self.turn(claimed).await?;
+                }
+                Ok::<usize, StoreError>(n)
+            };
+            match turn.await {
+                Ok(0) => {
+                    self.health.database_back();
+                    trouble = Duration::ZERO;
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.wake.notified() => {}
+                        () = tokio::time::sleep(self.settings.poll) => {}
+                    }
+                }
+                Ok(_) => {
+                    self.health.database_back();
+                    trouble = Duration::ZERO;
+                }
+                Err(error) => {
+                    self.health.database_away(&error);
+                    trouble = (trouble * 2).clamp(Duration::from_millis(200), Duration::from_secs(3));
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(trouble) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// One claimed batch, to its end.
+    async fn turn(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
+        let claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
+        let (town, give_up_after) = (self.town.clone(), self.settings.give_up_after);
+        let judged = tokio::task::spawn_blocking(move || {
+            let rules = town.rules();
+            claimed.into_iter().map(|c| judge_one(&town, &rules, &c, give_up_after)).collect::<Vec<_>>()
+        })
+        .await;
+        let Ok(batch) = judged else {
+            self.store.unclaim(&claims, Duration::from_secs(1)).await?;
+            return Ok(());
+        };
+        let result = self.settle(batch).await;
+        if result.is_err() {
+            // Best effort: if the database is away, the claim runs out by itself.
+            let _ = self.store.unclaim(&claims, Duration::ZERO).await;
+        }
+        result
+    }
+
+    /// Settles; what the database refuses is halved until the one that it will not take is alone.
+    async fn settle(&self, batch: Vec<Settlement>) -> Result<(), StoreError> {
+        let options = SettleOptions { year: self.town.year(), reopen_within: self.town.reopen_within() };
+        let mut left = vec![batch];
+        while let Some(mut batch) = left.pop() {
+            match self.store.settle(&batch, &options).await {
+                Ok(settled) => {
+                    tracing::debug!(
+                        opened = settled.opened,
+                        appended = settled.appended,
+                        ignored = settled.ignored,
+                        set_aside = settled.set_aside,
+                        quarantined = settled.quarantined,
+                        lost = settled.lost,
+                        "settled"
+                    );
+                    self.notifier.ready(settled.sectors);
+                }
+                Err(StoreError::Refused { code, constraint }) if batch.len() <= 1 => {
+                    for item in &mut batch {
+                        let already = matches!(item.verdict, Verdict::Quarantined { .. });
+                        if already {
+                            return Err(StoreError::Refused { code, constraint });
+                        }
+                        tracing::error!(
+                            delivery.id = item.delivery,
+                            sqlstate = code,
+                            "the database refuses this message: quarantined"
+                        );
+                        item.verdict = Verdict::Quarantined {
+                            reason: format!("the database refused it (SQLSTATE {code})"),
+                        };
+                    }
+                    left.push(batch);
+                }
+                Err(StoreError::Refused { code, .. }) => {
+                    tracing::warn!(
+                        batch = batch.len(),
+                        sqlstate = code,
+                        "the database refused a batch: halving it"
+                    );
+                    let second = batch.split_off(batch.len() / 2);
+                    left.push(second);
+                    left.push(batch);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads and decides one delivery. A panic costs this one only.
+fn judge_one(town: &Town, rules: &smista_triage::Rules, claimed: &Claimed, give_up_after: i32) -> Settlement {
+    let verdict = if claimed.attempts > give_up_after && !claimed.reopened() {
+        Verdict::Quarantined {
+            reason: format!("reading it was begun {} times and never ended", claimed.attempts - 1),
+        }
+    } else {
+        std::panic::catch_unwind(AssertUnwindSafe(|| town.judge(claimed, rules))).unwrap_or_else(|_| {
+            tracing::error!(delivery.id = claimed.id, "the reader panicked on this delivery: quarantined");
+            Verdict::Quarantined { reason: "the reader panicked on it; please report this".to_owned() }
+        })
+    };
+    Settlement {
+        delivery: claimed.id,
+        attempts: claimed.attempts,
+        channel: claimed.channel.clone(),
+        reopened: claimed.reopened(),
+        verdict,
+    }
+}

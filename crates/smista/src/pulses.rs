@@ -1,0 +1,62 @@
+//! What channels say of themselves while they run: into `status`, and (not more than every few seconds) into the database, so
+//! that any daemon can tell.
+
+use std::time::Duration;
+
+use smista_domain::{ChannelName, Pulse, Text};
+use smista_store::Store;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    clock,
+    health::{ChannelState, Health, Severity},
+};
+
+/// How often a channel's condition is written at most.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// A listener for one run of a channel. Pulses beyond what it takes in are dropped: they are no truth, only signs of life.
+pub(crate) fn listen(
+    store: Store,
+    name: ChannelName,
+    health: Health,
+) -> (mpsc::Sender<Pulse>, JoinHandle<()>) {
+    let (sender, mut pulses) = mpsc::channel(64);
+    let listening = tokio::spawn(async move {
+        let mut written: Option<tokio::time::Instant> = None;
+        while let Some(pulse) = pulses.recv().await {
+            let word = match pulse {
+                Pulse::Connected => {
+                    health.channel(&name, ChannelState::Connected, None);
+                    "connected"
+                }
+                Pulse::CaughtUp { .. } => {
+                    health.channel(&name, ChannelState::CaughtUp, None);
+                    health.clear_subject(name.as_str());
+                    "caught-up"
+                }
+                Pulse::Warning { code, text } => {
+                    health.raise(
+                        code,
+                        name.as_str(),
+                        Severity::Warning,
+                        Text::new(format!("Canale {name}: {text}"), format!("channel {name}: {text}")),
+                        Text::new(
+                            "Se si ripete, informare chi gestisce la casella.",
+                            "If it repeats, tell whoever runs the mailbox.",
+                        ),
+                    );
+                    "warning"
+                }
+            };
+            if written.is_none_or(|at| at.elapsed() >= WRITE_EVERY) {
+                written = Some(tokio::time::Instant::now());
+                let condition = serde_json::json!({ "state": word, "at": clock::now() });
+                if let Err(error) = store.set_channel_condition(&name, &condition).await {
+                    tracing::debug!(error = error.chain(), "the channel's condition was not written");
+                }
+            }
+        }
+    });
+    (sender, listening)
+}

@@ -1,0 +1,210 @@
+//! Keeps channels running: one holder each, back-off with jitter, and the truth about each in `status`.
+//!
+//! Invariants kept here: one bad channel stops only itself (each runs in a task of its own, a panic is a lost connection);
+//! a channel runs only while this daemon holds its lease by its own monotonic clock; back-off is reset by useful work, never
+//! by a mere connection.
+
+use std::{sync::Arc, time::Duration};
+
+use smista_domain::{Channel, ChannelError, Remedy, Text};
+use smista_store::{Lease, LeaseKeeper, Store, StoreIntake};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    health::{ChannelState, Health, Severity},
+    pulses,
+};
+
+/// What every channel's keeper shares.
+#[derive(Clone)]
+pub(crate) struct Supervisor {
+    pub(crate) store: Store,
+    /// This daemon.
+    pub(crate) holder: Uuid,
+    pub(crate) host: String,
+    pub(crate) health: Health,
+    /// Wakes the pipeline after a commit.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) lease_ttl: Duration,
+}
+
+/// Doubles from `first` to `most`; reset by useful work.
+struct BackOff {
+    next: Duration,
+}
+
+impl BackOff {
+    const FIRST: Duration = Duration::from_millis(500);
+
+    fn new() -> Self {
+        Self { next: Self::FIRST }
+    }
+
+    /// How long to wait after a failure, between half and the whole of the step, so that daemons do not march in step.
+    fn after(&mut self, worked: bool, remedy: Remedy) -> Duration {
+        if worked {
+            self.next = Self::FIRST;
+        }
+        let most = match remedy {
+            Remedy::WaitForDatabase => Duration::from_secs(3),
+            Remedy::Yield => Duration::from_secs(2),
+            Remedy::Reconnect => Duration::from_secs(60),
+            Remedy::AskOperator => Duration::from_secs(300),
+        };
+        let step = self.next.min(most);
+        self.next = (self.next * 2).min(Duration::from_secs(600));
+        step.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+impl Supervisor {
+    /// Keeps one channel running until stopped.
+    pub(crate) async fn keep<C: Channel>(self, channel: Arc<C>, stop: CancellationToken) {
+        let name = channel.name().clone();
+        let mut back_off = BackOff::new();
+        self.health.channel(&name, ChannelState::Starting, None);
+        while !stop.is_cancelled() {
+            let wait = match self.store.acquire_lease(&name, self.holder, &self.host, self.lease_ttl).await {
+                Ok(Some(lease)) => match self.hold(&channel, lease, &stop).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let wait = back_off.after(error.worked, error.remedy);
+                        self.failed(&name, &error, wait);
+                        wait
+                    }
+                },
+                Ok(None) => {
+                    self.health.channel(&name, ChannelState::HeldElsewhere, None);
+                    self.health.clear_subject(name.as_str());
+                    self.lease_ttl / 5
+                }
+                Err(error) => {
+                    self.health.database_away(&error);
+                    self.health.channel(
+                        &name,
+                        ChannelState::Failing,
+                        Some("waiting for the database".to_owned()),
+                    );
+                    Duration::from_millis(500)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.health.channel(&name, ChannelState::Stopped, None);
+    }
+
+    /// Runs the channel while the lease is ours.
+    async fn hold<C: Channel>(
+        &self,
+        channel: &Arc<C>,
+        lease: Lease,
+        stop: &CancellationToken,
+    ) -> Result<(), ChannelError> {
+        let name = channel.name().clone();
+        let keeper = LeaseKeeper::start(self.store.clone(), lease, stop);
+        let (pulses, listening) = pulses::listen(self.store.clone(), name.clone(), self.health.clone());
+        let intake = StoreIntake::leased(self.store.clone(), keeper.handle(), pulses, self.wake.clone());
+        let run_stop = keeper.token();
+        let task = {
+            let channel = Arc::clone(channel);
+            tokio::spawn(async move { channel.run(intake, run_stop).await })
+        };
+        let ended = match task.await {
+            Ok(ended) => ended,
+            Err(panic) => Err(ChannelError {
+                code: "panic",
+                text: format!("the channel's task panicked: {panic}"),
+                remedy: Remedy::Reconnect,
+                worked: false,
+                source: None,
+            }),
+        };
+        keeper.release().await;
+        listening.abort();
+        match ended {
+            // The lease ran out under it (a frozen machine, a database that was away): not an error of the channel.
+            Ok(()) if !stop.is_cancelled() => Err(ChannelError {
+                code: "lease-lost",
+                text: "the lease on this channel ran out; it is taken up again".to_owned(),
+                remedy: Remedy::Yield,
+                worked: true,
+                source: None,
+            }),
+            other => other,
+        }
+    }
+
+    fn failed(&self, name: &smista_domain::ChannelName, error: &ChannelError, wait: Duration) {
+        let text = chain(error);
+        self.health.channel(name, ChannelState::Failing, Some(text.clone()));
+        let (severity, hint) = match error.remedy {
+            Remedy::AskOperator => (
+                Severity::Error,
+                Text::new(
+                    "Serve un intervento: correggere la configurazione o la casella. smista intanto riprova da solo.",
+                    "Somebody must act: mend the configuration or the mailbox. smista goes on trying meanwhile.",
+                ),
+            ),
+            Remedy::Reconnect => (
+                Severity::Warning,
+                Text::new(
+                    "Di solito passa da sé: smista si ricollega. Se dura, controllare la rete e il server di posta.",
+                    "This usually passes: smista connects again. If it lasts, check the network and the mail server.",
+                ),
+            ),
+            Remedy::WaitForDatabase | Remedy::Yield => {
+                tracing::info!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "{text}");
+                return;
+            }
+        };
+        self.health.raise(
+            error.code,
+            name.as_str(),
+            severity,
+            Text::new(format!("Canale {name}: {text}"), format!("channel {name}: {text}")),
+            hint,
+        );
+        tracing::info!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "trying again");
+    }
+}
+
+/// The error and what lies beneath, in one line.
+fn chain(error: &ChannelError) -> String {
+    let mut line = error.text.clone();
+    let mut next = std::error::Error::source(error);
+    while let Some(beneath) = next {
+        let said = beneath.to_string();
+        if !line.contains(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
+        next = beneath.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_grows_to_its_cap_and_useful_work_resets_it() {
+        let mut back_off = BackOff::new();
+        let waits: Vec<Duration> = (0..12).map(|_| back_off.after(false, Remedy::Reconnect)).collect();
+        assert!(waits[0] <= Duration::from_millis(500) && waits[0] >= Duration::from_millis(250));
+        assert!(waits[11] >= Duration::from_secs(30) && waits[11] <= Duration::from_secs(60));
+        assert!(back_off.after(true, Remedy::Reconnect) <= Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_database_that_comes_back_is_found_within_seconds() {
+        let mut back_off = BackOff::new();
+        let longest = (0..20).map(|_| back_off.after(false, Remedy::WaitForDatabase)).max();
+        assert!(longest.is_some_and(|w| w <= Duration::from_secs(3)));
+    }
+}
