@@ -121,20 +121,24 @@ impl Cluster {
         Some(Living { pid, parent: parent_of(pid)? })
     }
 
-    /// A `postmaster.pid` whose process is gone, but whose number another process of this user has got meanwhile, keeps
-    /// PostgreSQL from starting. With our own number in its place PostgreSQL looks through it (its parent cannot be a server) and still makes sure
-    /// that no process of the old server is left: that is why the file is not simply removed.
+    /// Disarms the lock files of a server that is gone, when its number is taken all the same: by another process of this
+    /// user, or by itself as a zombie that nobody collects (a container whose first process does not). They would keep
+    /// PostgreSQL from starting. With our own number in its place PostgreSQL looks through them (its parent cannot be a
+    /// server), and still makes sure that no process of the old server is left: that is why they are not simply removed.
+    /// The caller holds the lock and has made sure that no server lives here.
     pub(super) fn disarm_stale_pid(&self, me: u32) -> Result<(), PrivateError> {
-        let file = self.data.join("postmaster.pid");
-        let Some(old) = self.pid_file() else { return Ok(()) };
-        if !Path::new("/proc").join(old.pid.to_string()).exists() || serves(old.pid, &self.data) {
-            return Ok(());
+        for file in [self.data.join("postmaster.pid"), self.socket_dir.join(".s.PGSQL.5432.lock")] {
+            let failed =
+                |error: std::io::Error| PrivateError::io("Non si può scrivere", "cannot write", &file, &error);
+            let Ok(text) = fs::read_to_string(&file) else { continue };
+            let Some(old) = PidFile::parse(&text) else { continue };
+            if serves(old.pid, &self.data) {
+                continue;
+            }
+            let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+            fs::write(&file, format!("{me}\n{rest}")).map_err(failed)?;
         }
-        let failed =
-            |error: std::io::Error| PrivateError::io("Non si può scrivere", "cannot write", &file, &error);
-        let text = fs::read_to_string(&file).map_err(failed)?;
-        let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
-        fs::write(&file, format!("{me}\n{rest}")).map_err(failed)
+        Ok(())
     }
 
     /// The end of the server's log, for error texts. Our settings keep rows and statements out of it.
