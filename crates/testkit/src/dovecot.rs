@@ -45,7 +45,7 @@ pub struct Dovecot {
 pub struct DovecotOptions {
     /// Capabilities to announce instead of its own (`imap_capability`).
     pub capability: Option<String>,
-    /// Plain-text logins without TLS are refused.
+    /// Plain-text logins without TLS are refused, except on loopback connections, which Dovecot counts as secure.
     pub require_tls: bool,
 }
 

@@ -1,9 +1,12 @@
 //! Servers and doubles for tests. Nothing here goes into the product.
 
 pub mod chaos_proxy;
+#[cfg(feature = "database")]
+pub mod crashes;
 pub mod dovecot;
+pub mod installation;
 pub mod memory_intake;
 pub mod nasty;
-pub mod scripted_imap;
 #[cfg(feature = "database")]
 pub mod postgres;
+pub mod scripted_imap;

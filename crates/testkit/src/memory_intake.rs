@@ -126,6 +126,8 @@ struct Inner {
     faults: Mutex<Faults>,
     changed: watch::Sender<u64>,
     gate: Semaphore,
+    /// How often `accept` was called.
+    calls: watch::Sender<usize>,
 }
 
 /// An intake in memory. Clones share their contents.
@@ -145,6 +147,7 @@ impl MemoryIntake {
             faults: Mutex::default(),
             changed: watch::Sender::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            calls: watch::Sender::new(0),
         }))
     }
 
@@ -217,6 +220,18 @@ impl MemoryIntake {
     /// Lets so many calls of `accept` through.
     pub fn let_through(&self, calls: usize) {
         self.0.gate.add_permits(calls);
+    }
+
+    /// Waits until `accept` has been called so often.
+    ///
+    /// # Panics
+    /// When it is not within a minute.
+    #[allow(clippy::panic, reason = "a test that waits for ever must fail")]
+    pub async fn until_waiting(&self, calls: usize) {
+        let mut seen = self.0.calls.subscribe();
+        if tokio::time::timeout(PATIENCE, seen.wait_for(|n| *n >= calls)).await.is_err() {
+            panic!("waited in vain for {calls} calls of accept");
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -296,6 +311,7 @@ fn take_in(contents: &mut Contents, delivery: Delivery, now: Timestamp, forget: 
 
 impl Intake for MemoryIntake {
     async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
+        self.0.calls.send_modify(|n| *n += 1);
         if let Ok(permit) = self.0.gate.acquire().await {
             permit.forget();
             // an open gate does not run out

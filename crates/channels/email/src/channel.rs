@@ -5,12 +5,12 @@
 //! and starts again, and the cursors know where to go on.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
 use jiff::Timestamp;
-use smista_domain::{Channel, ChannelError, ChannelName, Intake, Remedy};
+use smista_domain::{Channel, ChannelError, ChannelName, Intake, Pulse, Remedy};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ use crate::{
         suspects::Suspects,
         tls,
         trouble::Trouble,
-        watch::{Shared, watch},
+        watch::{Run, Shared},
     },
 };
 
@@ -84,6 +84,49 @@ fn clock() -> Timestamp {
     Timestamp::now()
 }
 
+/// Every connection of a run, each in its own task. The first one that is lost ends the others.
+async fn all<I: Intake>(run: Arc<Run<I>>, target: Target) -> Result<(), (Trouble, Option<String>)> {
+    let folders = &run.shared.settings.folders;
+    let wanted = CONNECTIONS.min(folders.len()).max(1);
+    let mut sessions = Vec::new();
+    while sessions.len() < wanted {
+        match Session::open(&target).await {
+            Ok(session) => sessions.push(session),
+            // so many connections and no more: the folders share those that there are
+            Err(e) if !sessions.is_empty() && e.fault.is_refusal() && e.fault.passes_by_itself() => {
+                let text = format!(
+                    "the server allows only {} connection(s) ({e}); folders share them",
+                    sessions.len()
+                );
+                run.intake.pulse(Pulse::Warning { code: "few-connections", text });
+                break;
+            }
+            Err(e) => return Err((e.into(), None)),
+        }
+    }
+    run.intake.pulse(Pulse::Connected);
+    let connections = sessions.len();
+    let mut tasks = JoinSet::new();
+    for (i, session) in sessions.into_iter().enumerate() {
+        let mine = folders.iter().skip(i).step_by(connections).cloned().collect();
+        tasks.spawn(Arc::clone(&run).watch(session, mine));
+    }
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        // the others take leave
+        run.stop.cancel();
+        match ended {
+            Ok(Err(lost)) if outcome.is_ok() => outcome = Err(lost),
+            Ok(_) => {}
+            Err(e) => match e.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return outcome,
+            },
+        }
+    }
+    outcome
+}
+
 impl Channel for EmailChannel {
     fn name(&self) -> &ChannelName {
         &self.shared.settings.name
@@ -91,67 +134,40 @@ impl Channel for EmailChannel {
 
     async fn run<I: Intake>(&self, intake: I, stop: CancellationToken) -> Result<(), ChannelError> {
         let target = self.target().map_err(|e| self.error(e.into(), None, false))?;
-        let folders = &self.shared.settings.folders;
-        let connections = CONNECTIONS.min(folders.len()).max(1);
-        let worked = Arc::new(AtomicBool::new(false));
-        let ours = stop.child_token();
+        let run = Arc::new(Run {
+            shared: Arc::clone(&self.shared),
+            intake,
+            worked: AtomicBool::new(false),
+            closed: Mutex::default(),
+            stop: stop.child_token(),
+        });
         let mut tasks = JoinSet::new();
-        for i in 0..connections {
-            let mine = folders.iter().skip(i).step_by(connections).cloned().collect();
-            tasks.spawn(watch(
-                Arc::clone(&self.shared),
-                target.clone(),
-                mine,
-                intake.clone(),
-                Arc::clone(&worked),
-                ours.clone(),
-            ));
+        tasks.spawn(all(Arc::clone(&run), target));
+        let mut ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            ended = tasks.join_next() => ended,
+        };
+        if ended.is_none() {
+            // stopped: open work has a little time, then it is dropped
+            ended = tokio::time::timeout(self.shared.timing.stop, tasks.join_next()).await.ok().flatten();
         }
-        let mut outcome = Ok(());
-        let mut deadline = None;
-        loop {
-            let next = async {
-                match deadline {
-                    None => Ok(tasks.join_next().await),
-                    Some(at) => tokio::time::timeout_at(at, tasks.join_next()).await,
-                }
-            };
-            let ended = tokio::select! {
-                biased;
-                () = stop.cancelled(), if deadline.is_none() => {
-                    deadline = Some(tokio::time::Instant::now() + self.shared.timing.stop);
-                    continue;
-                }
-                ended = next => ended,
-            };
-            match ended {
-                // all have ended, or the time for ending is over: the rest is dropped
-                Ok(None) | Err(_) => break,
-                Ok(Some(Ok(Ok(())))) => {}
-                Ok(Some(Ok(Err((trouble, folder))))) if outcome.is_ok() && !stop.is_cancelled() => {
-                    outcome = Err(self.error(trouble, folder.as_deref(), false));
-                }
-                Ok(Some(Err(panic))) if outcome.is_ok() && panic.is_panic() => {
-                    outcome = Err(ChannelError {
-                        code: "internal-error",
-                        text: format!(
-                            "{}: an error in smista ended the connection; it is tried again, please report it",
-                            self.place()
-                        ),
-                        remedy: Remedy::Reconnect,
-                        worked: false,
-                        source: Some(Box::new(panic)),
-                    });
-                }
-                Ok(Some(_)) => {}
-            }
-            // one is lost: the others take leave too
-            if !stop.is_cancelled() {
-                ours.cancel();
-                deadline = deadline.or(Some(tokio::time::Instant::now() + self.shared.timing.stop));
-            }
-        }
-        outcome.map_err(|e| ChannelError { worked: worked.load(Ordering::Relaxed), ..e })
+        let error = match ended {
+            None | Some(Ok(Ok(()))) => return Ok(()),
+            Some(_) if stop.is_cancelled() => return Ok(()),
+            Some(Ok(Err((trouble, folder)))) => self.error(trouble, folder.as_deref(), false),
+            Some(Err(panic)) => ChannelError {
+                code: "internal-error",
+                text: format!(
+                    "{}: an error in smista ended the connection; it is tried again, please report it",
+                    self.place()
+                ),
+                remedy: Remedy::Reconnect,
+                worked: false,
+                source: Some(Box::new(panic)),
+            },
+        };
+        Err(ChannelError { worked: run.worked.load(Ordering::Relaxed), ..error })
     }
 
     async fn probe(&self) -> Result<String, ChannelError> {
@@ -167,10 +183,16 @@ impl Channel for EmailChannel {
         session.log_in(&target).await.map_err(imap)?;
         let mut found = Vec::new();
         for folder in &settings.folders {
-            let opened = session.open_folder(folder, false).await.map_err(|e| {
-                let trouble = if e.fault.is_refusal() { Trouble::Folder(e) } else { e.into() };
-                self.error(trouble, Some(folder), false)
-            })?;
+            let opened = match session.open_folder(folder, false).await {
+                Ok(opened) => opened,
+                Err(e) if e.fault.is_refusal() => {
+                    let mut error = self.error(Trouble::Folder(e), Some(folder), false);
+                    let there = session.folders().await.map_err(imap)?;
+                    error.text.push_str(&format!("; the mailbox has: {}", there.join(", ")));
+                    return Err(error);
+                }
+                Err(e) => return Err(self.error(e.into(), Some(folder), false)),
+            };
             if opened.validity.is_none() {
                 return Err(self.error(Trouble::NoValidity, Some(folder), false));
             }

@@ -26,7 +26,8 @@ use super::{
 use crate::config::{After, EmailSettings};
 
 /// UIDs whose sizes are asked for at once.
-const SIZES: usize = 1000;
+/// (600 UIDs of ten digits fit into the 8,000 octets that any server takes on a line, RFC 7162 4.)
+const SIZES: usize = 600;
 /// Letters of one batch: what is committed at once.
 const BATCH_LETTERS: usize = 128;
 /// Octets of one batch, beyond which it is closed.
@@ -160,7 +161,7 @@ impl Scope<'_> {
     }
 
     /// Sizes and dates. A refusal leaves them unknown; a broken connection says at which UID.
-    async fn sizes(
+    pub(crate) async fn sizes(
         &self,
         session: &mut Session,
         uids: &[u32],
@@ -267,7 +268,7 @@ impl Scope<'_> {
             return Ok(());
         }
         let uids: Vec<u32> = unserved.iter().map(|l| l.uid).collect();
-        let there = session.search(&format!("UID {}", uid_set(&uids))).await?;
+        let there = session.find(&uid_set(&uids), "").await?;
         for letter in unserved {
             if there.binary_search(&letter.uid).is_err() {
                 outcomes.insert(letter.uid, Outcome::Vanished);

@@ -168,7 +168,8 @@ fn uid(position: u64) -> u32 {
 async fn end(opened: &Opened, session: &mut Session) -> Result<u32, Trouble> {
     match opened.next {
         Some(next) => Ok(next.saturating_sub(1)),
-        None => Ok(session.search("ALL").await?.last().copied().unwrap_or(0)),
+        None if session.exists == Some(0) => Ok(0),
+        None => Ok(session.find("1:*", "").await?.last().copied().unwrap_or(0)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! UID alone, never by \Seen, dates or sequence numbers; fetching and committing overlap, bounded by the memory budget.
 
 use std::{
+    collections::HashSet,
     pin::pin,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -11,6 +12,7 @@ use std::{
 use futures::future::{Either, select};
 use smista_domain::{Announced, Cursor, Delivery, DeliveryKey, Intake, IntakeError, Pulse};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     encode::uid_set,
@@ -23,7 +25,7 @@ use super::{
 /// Announced rows that are tried again in one round.
 const DUE: u32 = 50;
 /// Keys that the store is asked about at once.
-const KNOWN: usize = 1000;
+const KNOWN: usize = 600;
 
 /// A folder, and where it hands over.
 pub(crate) struct Folder<'a, I> {
@@ -31,6 +33,8 @@ pub(crate) struct Folder<'a, I> {
     pub(crate) intake: &'a I,
     /// Set when something was committed, or the server had nothing more.
     pub(crate) worked: &'a AtomicBool,
+    /// Asked for between two steps of telling, which is not cut off in the middle.
+    pub(crate) stop: &'a CancellationToken,
 }
 
 impl<I: Intake> Folder<'_, I> {
@@ -92,13 +96,19 @@ impl<I: Intake> Folder<'_, I> {
     async fn above(session: &mut Session, standing: &Standing) -> Result<Vec<u32>, Trouble> {
         let mut uids = Vec::new();
         let mut from = standing.position;
+        // `*` has no meaning in an empty folder, and some servers answer BAD
+        if session.exists == Some(0) {
+            session.news = false;
+            return Ok(uids);
+        }
         if let Some(limit) = standing.limit.filter(|_| from < standing.scan) {
-            let range = format!("UID {}:{} {}", from.saturating_add(1), standing.scan, limit.search_key());
-            uids = session.search(&range).await?;
+            let range = format!("{}:{}", from.saturating_add(1), standing.scan);
+            uids = session.find(&range, &limit.search_key()).await?;
             uids.retain(|uid| (from + 1..=standing.scan).contains(uid));
             from = standing.scan;
         }
-        let mut rest = session.search(&format!("UID {}:*", from.saturating_add(1))).await?;
+        let range = format!("{}:*", from.saturating_add(1));
+        let mut rest = session.find(&range, "").await?;
         rest.retain(|uid| *uid > from);
         uids.extend(rest);
         Ok(uids)
@@ -222,11 +232,7 @@ impl<I: Intake> Folder<'_, I> {
             }
         }
         uids.sort_unstable();
-        let there = if uids.is_empty() {
-            Vec::new()
-        } else {
-            session.search(&format!("UID {}", uid_set(&uids))).await?
-        };
+        let there = if uids.is_empty() { Vec::new() } else { session.find(&uid_set(&uids), "").await? };
         for uid in uids {
             if there.binary_search(&uid).is_err() {
                 let reason = "deleted on the server before it could be fetched".to_owned();
@@ -254,22 +260,30 @@ impl<I: Intake> Folder<'_, I> {
     }
 
     /// UIDNEXT is below what we have: some servers let it go down under the same UIDVALIDITY. What arrives may then have UIDs
-    /// below the cursor, so everything that is there is compared with what we have.
+    /// below the cursor, so everything from there on is compared with what we have. The limit of the first start holds here too.
     async fn reconcile(&self, session: &mut Session, standing: &Standing, next: u32) -> Result<(), Trouble> {
         let scope = &self.scope;
         tracing::warn!(channel.name = %scope.channel, imap.uidnext = next, imap.cursor = standing.position,
             "UIDNEXT is below the cursor");
-        let mut uids = session.search(&format!("UID {next}:{}", standing.position)).await?;
-        uids.retain(|uid| (next..=standing.position).contains(uid) && *uid > standing.scan);
+        let mut uids = session.find(&format!("{next}:{}", standing.position), "").await?;
+        uids.retain(|uid| (next..=standing.position).contains(uid));
         for chunk in uids.chunks(KNOWN) {
             let keys: Vec<DeliveryKey> = chunk.iter().map(|uid| scope.key(standing.validity, *uid)).collect();
             let known = self.intake.known(scope.channel, keys).await?;
-            for uid in chunk {
-                let key = scope.key(standing.validity, *uid);
-                if known.iter().any(|k| k.key == key) {
+            let known: HashSet<DeliveryKey> = known.into_iter().map(|k| k.key).collect();
+            let unknown: Vec<u32> = chunk
+                .iter()
+                .copied()
+                .filter(|uid| !known.contains(&scope.key(standing.validity, *uid)))
+                .collect();
+            if unknown.is_empty() {
+                continue;
+            }
+            for letter in scope.sizes(session, &unknown).await.map_err(|(e, _)| e)? {
+                if standing.limit.is_some_and(|limit| limit.excludes(letter.date.as_deref())) {
                     continue;
                 }
-                match scope.fetch_one(session, standing, *uid).await? {
+                match scope.fetch_one(session, standing, letter.uid).await? {
                     Ok((delivery, permit)) => {
                         self.accept(vec![delivery], None).await?;
                         drop(permit);

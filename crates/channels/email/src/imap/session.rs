@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Timing,
-    encode::{Piece, astring, base64, mailbox},
+    encode::{Piece, astring, base64, mailbox, utf7_decode},
     error::{Fault, ImapError, ServerText},
     response::{Code, Response, Status, parse, words_upper},
     tls,
@@ -72,6 +72,8 @@ pub(crate) struct Session<S = Box<dyn Stream>> {
     capabilities: Vec<String>,
     /// The greeting said that we are logged in already.
     trusted: bool,
+    /// How many messages the open folder has, as far as we were told.
+    pub(crate) exists: Option<u32>,
     /// Set by EXISTS: the folder may have something new. Cleared by whoever looks.
     pub(crate) news: bool,
     /// Set when the server says that the open folder got another UIDVALIDITY.
@@ -212,6 +214,7 @@ impl<S: Stream> Session<S> {
             tags: 0,
             capabilities: Vec::new(),
             trusted: false,
+            exists: None,
             news: false,
             stale: false,
             issuer: None,
@@ -257,7 +260,8 @@ impl<S: Stream> Session<S> {
             .map_err(|f| ImapError::new(command, f))?;
         let response = parse(&parts);
         match &response {
-            Response::Exists(_) => self.news = true,
+            Response::Exists(n) => (self.exists, self.news) = (Some(*n), true),
+            Response::Expunged => self.exists = self.exists.map(|n| n.saturating_sub(1)),
             Response::Capability(words) => self.capabilities.clone_from(words),
             Response::Untagged(_, said) if said.has_code("UIDVALIDITY") => self.stale = true,
             Response::Untagged(Status::No | Status::Bad, said) => {
@@ -377,6 +381,7 @@ impl<S: Stream> Session<S> {
     /// EXAMINE or SELECT.
     pub(crate) async fn open_folder(&mut self, folder: &str, write: bool) -> Result<Opened, ImapError> {
         let name = if write { "SELECT" } else { "EXAMINE" };
+        self.exists = None;
         let mut opened = Opened { validity: None, next: None, exists: 0, writable: write };
         let done = self
             .run(name, &format!("{name} {}", mailbox(folder)), &mut |r| match r {
@@ -399,19 +404,37 @@ impl<S: Stream> Session<S> {
         Ok(opened)
     }
 
-    /// UID SEARCH; ascending, each once, without 0.
-    pub(crate) async fn search(&mut self, criteria: &str) -> Result<Vec<u32>, ImapError> {
-        let mut uids = Vec::new();
+    /// The UIDs of a set that the folder has and that meet `criteria`; ascending, each once, without 0.
+    ///
+    /// Some servers say OK to SEARCH without any answer when they find nothing. That is no proof that there is nothing, so FETCH is
+    /// asked for a second opinion (which knows no criteria: it may name more).
+    pub(crate) async fn find(&mut self, set: &str, criteria: &str) -> Result<Vec<u32>, ImapError> {
+        let mut uids = None;
         self.news = false;
-        self.run("UID SEARCH", &format!("UID SEARCH {criteria}"), &mut |r| {
+        self.run("UID SEARCH", format!("UID SEARCH UID {set} {criteria}").trim_end(), &mut |r| {
             if let Response::Search(found) = r {
-                uids.extend(found);
+                uids.get_or_insert_with(Vec::new).extend(found);
             }
         })
         .await?;
+        let mut uids = match uids {
+            Some(uids) => uids,
+            None => self.list(set).await?,
+        };
         uids.retain(|uid| *uid > 0);
         uids.sort_unstable();
         uids.dedup();
+        Ok(uids)
+    }
+
+    async fn list(&mut self, set: &str) -> Result<Vec<u32>, ImapError> {
+        let mut uids = Vec::new();
+        self.run("UID FETCH list", &format!("UID FETCH {set} (UID)"), &mut |r| {
+            if let Response::Fetch(got) = r {
+                uids.extend(got.uid);
+            }
+        })
+        .await?;
         Ok(uids)
     }
 
@@ -450,6 +473,23 @@ impl<S: Stream> Session<S> {
             .map(drop)
     }
 
+    /// The folders that can be opened, at most 30: for people whose setting names none of them.
+    pub(crate) async fn folders(&mut self) -> Result<Vec<String>, ImapError> {
+        let mut names = Vec::new();
+        self.run("LIST", "LIST \"\" \"*\"", &mut |r| {
+            if let Response::List { attributes, name } = r {
+                let closed = |a: &String| {
+                    a.eq_ignore_ascii_case("\\Noselect") || a.eq_ignore_ascii_case("\\NonExistent")
+                };
+                if names.len() < 30 && !attributes.iter().any(closed) {
+                    names.push(utf7_decode(&name));
+                }
+            }
+        })
+        .await?;
+        Ok(names)
+    }
+
     /// Takes leave without waiting for an answer.
     pub(crate) async fn leave(mut self) {
         let _ = self.wire.write(b"DONE\r\nZ LOGOUT\r\n", Duration::from_millis(200)).await;
@@ -465,13 +505,11 @@ fn connect_fault(error: std::io::Error) -> Fault {
 fn without_credentials(mut error: ImapError, user: &str, password: &str) -> ImapError {
     if let Fault::No(said) | Fault::Bad(said) | Fault::Bye(said) = &mut error.fault {
         let coded = base64(format!("\0{user}\0{password}").as_bytes());
-        let args = said.code.as_ref().map(|c| c.args.clone()).unwrap_or_default();
-        let leaks = [user, password, coded.as_str()]
-            .iter()
-            .any(|s| !s.is_empty() && (said.text.contains(s) || args.contains(s)));
-        if leaks {
-            "(its words are withheld: they repeat the credentials)".clone_into(&mut said.text);
-            said.code = None;
+        if let Some(code) = &mut said.code {
+            code.args.clear();
+        }
+        for secret in [coded.as_str(), password, user].into_iter().filter(|s| !s.is_empty()) {
+            said.text = said.text.replace(secret, "***");
         }
     }
     error

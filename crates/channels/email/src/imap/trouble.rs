@@ -98,7 +98,7 @@ fn tls_advice(error: &std::io::Error) -> (&'static str, &'static str, Remedy) {
     use rustls::{CertificateError as C, Error as E};
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<E>());
     match inner {
-        Some(E::InvalidCertificate(C::UnknownIssuer)) => (
+        Some(E::InvalidCertificate(C::UnknownIssuer | C::BadSignature)) => (
             "tls-untrusted",
             "the certificate's issuer is not trusted: for an own CA set 'ca_file'",
             Remedy::AskOperator,

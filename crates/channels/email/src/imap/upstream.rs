@@ -23,12 +23,23 @@ const ROUND: u32 = 500;
 /// UIDs named in one command.
 const COMMAND: usize = 100;
 
+/// What came of telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// There was nothing to tell; the folder is open as it was.
+    Nothing,
+    /// The folder is open for writing now, and there may be more to tell.
+    Something,
+    /// The folder is open for writing now; nothing was achieved.
+    Refused,
+}
+
 impl<I: Intake> Folder<'_, I> {
-    /// Tells what is due. True if the folder was opened for writing, so that the caller opens it for reading again.
-    pub(crate) async fn tell(&self, session: &mut Session, standing: &Standing) -> Result<bool, Trouble> {
+    /// Tells what is due.
+    pub(crate) async fn tell(&self, session: &mut Session, standing: &Standing) -> Result<Told, Trouble> {
         let scope = &self.scope;
         if scope.settings.after == After::Keep {
-            return Ok(false);
+            return Ok(Told::Nothing);
         }
         let prefix = format!("{}/{}/", scope.folder, standing.validity);
         let due = self.intake.upstream_due(scope.channel, &prefix, ROUND).await?;
@@ -37,30 +48,33 @@ impl<I: Intake> Folder<'_, I> {
             .filter_map(|task| Some((uid_of(&task.key, scope.folder, standing.validity)?, task)))
             .collect();
         if tasks.is_empty() {
-            return Ok(false);
+            return Ok(Told::Nothing);
         }
         tasks.sort_unstable_by_key(|(uid, _)| *uid);
         let opened = session.open_folder(scope.folder, true).await?;
         if opened.validity != Some(standing.validity) {
-            return Ok(true);
+            return Ok(Told::Refused);
         }
         if !opened.writable {
             self.warn(
                 "folder-read-only",
                 "the server allows only reading: give the user the right to change it",
             );
-            return Ok(true);
+            return Ok(Told::Refused);
         }
-        let mut refused = None;
+        let (mut refused, mut told) = (None, false);
         for chunk in tasks.chunks(COMMAND) {
+            if self.stop.is_cancelled() {
+                break;
+            }
             match self.tell_some(session, chunk).await {
-                Ok(()) => {}
+                Ok(some) => told |= some,
                 // one that is refused must not hold up the others
                 Err(Trouble::Imap(e)) if e.fault.is_refusal() && chunk.len() > 1 => {
                     for one in chunk {
                         match self.tell_some(session, std::slice::from_ref(one)).await {
                             Err(Trouble::Imap(e)) if e.fault.is_refusal() => refused = Some(e),
-                            other => other?,
+                            other => told |= other?,
                         }
                     }
                 }
@@ -74,29 +88,34 @@ impl<I: Intake> Folder<'_, I> {
                 &format!("what 'after' asks for is refused ({error}); it is tried again"),
             );
         }
-        Ok(true)
+        Ok(if told { Told::Something } else { Told::Refused })
     }
 
     fn warn(&self, code: &'static str, text: &str) {
         self.intake.pulse(Pulse::Warning { code, text: format!("folder {}: {text}", self.scope.folder) });
     }
 
-    async fn tell_some(&self, session: &mut Session, tasks: &[(u32, UpstreamTask)]) -> Result<(), Trouble> {
+    /// True if something is settled now.
+    async fn tell_some(&self, session: &mut Session, tasks: &[(u32, UpstreamTask)]) -> Result<bool, Trouble> {
         let uids: Vec<u32> = tasks.iter().map(|(uid, _)| *uid).collect();
         match &self.scope.settings.after {
-            After::Keep => return Ok(()),
+            After::Keep => return Ok(false),
             After::Seen => store_flag(session, &uids, "\\Seen").await?,
             After::Move(target) => self.move_to(session, &uids, target).await?,
             After::Delete { .. } => {
+                let mut some = false;
                 for task in tasks {
-                    self.delete(session, task).await?;
+                    if self.stop.is_cancelled() {
+                        break;
+                    }
+                    some |= self.delete(session, task).await?;
                 }
-                return Ok(());
+                return Ok(some);
             }
         }
         let keys: Vec<DeliveryKey> = tasks.iter().map(|(_, task)| task.key.clone()).collect();
         self.intake.upstream_done(self.scope.channel, keys).await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn move_to(&self, session: &mut Session, uids: &[u32], target: &str) -> Result<(), ImapError> {
@@ -114,14 +133,18 @@ impl<I: Intake> Folder<'_, I> {
         self.remove(session, uids).await
     }
 
-    /// Deletes one letter, if the server's copy is what we hold.
-    async fn delete(&self, session: &mut Session, (uid, task): &(u32, UpstreamTask)) -> Result<(), Trouble> {
-        let there = !session.search(&format!("UID {uid}")).await?.is_empty();
+    /// Deletes one letter, if the server's copy is what we hold. False if that could not be seen now.
+    async fn delete(
+        &self,
+        session: &mut Session,
+        (uid, task): &(u32, UpstreamTask),
+    ) -> Result<bool, Trouble> {
+        let there = session.find(&uid.to_string(), "").await?.contains(uid);
         if there {
             let _permit = self.scope.budget.take(task.size).await;
             let Some(bytes) = self.scope.bytes_of(session, *uid).await? else {
                 // not served now: asked again at the next round
-                return Ok(());
+                return Ok(false);
             };
             if Digest::of(&bytes) == task.sha256 {
                 self.remove(session, &[*uid]).await?;
@@ -134,7 +157,7 @@ impl<I: Intake> Folder<'_, I> {
             }
         }
         self.intake.upstream_done(self.scope.channel, vec![task.key.clone()]).await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn remove(&self, session: &mut Session, uids: &[u32]) -> Result<(), ImapError> {

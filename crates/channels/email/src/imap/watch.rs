@@ -1,8 +1,10 @@
 //! Watching: one task per connection. Look, fetch, tell, wait (IDLE, with a poll beside it), and again.
+//!
+//! Invariant: a folder that cannot be opened stops only itself, as long as another folder of the mailbox can.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::AtomicBool},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -18,13 +20,14 @@ use super::{
     fetch::Scope,
     generation::Standing,
     mailbox::Folder,
-    session::{Session, Target},
+    session::Session,
     suspects::Suspects,
     trouble::Trouble,
+    upstream::Told,
 };
 use crate::config::EmailSettings;
 
-/// What the connections of one mailbox have in common.
+/// What the connections of one mailbox have in common, from one run to the next.
 pub(crate) struct Shared {
     pub(crate) settings: EmailSettings,
     pub(crate) timing: Timing,
@@ -33,66 +36,76 @@ pub(crate) struct Shared {
     pub(crate) now: fn() -> Timestamp,
 }
 
-/// Watches `folders` on one connection until stopped or until something ends it. The folder at which it happened comes with
-/// the trouble.
-pub(crate) async fn watch<I: Intake>(
-    shared: Arc<Shared>,
-    target: Target,
-    folders: Vec<String>,
-    intake: I,
-    worked: Arc<AtomicBool>,
-    stop: CancellationToken,
-) -> Result<(), (Trouble, Option<String>)> {
-    let mut session = Session::open(&target).await.map_err(|e| (e.into(), None))?;
-    intake.pulse(Pulse::Connected);
-    let round = Round { shared: &shared, intake: &intake, worked: &worked, stop: &stop };
-    let mut closed: HashMap<String, Instant> = HashMap::new();
-    loop {
-        let mut watched = None;
-        for name in &folders {
-            if stop.is_cancelled() {
-                break;
-            }
-            if closed.get(name).is_some_and(|again| *again > Instant::now()) {
-                continue;
-            }
-            match round.folder(&mut session, name).await {
-                Ok(standing) => watched = standing.map(|s| (name.clone(), s)),
-                // one folder that cannot be opened stops only itself, as long as there are others on this connection
-                Err(Trouble::Folder(e)) if folders.len() > 1 && closed.len() + 1 < folders.len() => {
-                    intake.pulse(Pulse::Warning {
-                        code: "folder-missing",
-                        text: format!("folder {name}: {e}; see 'folders' in the mailbox's [[email]]"),
-                    });
-                    closed.insert(name.clone(), Instant::now() + shared.timing.folder_retry);
+/// What the connections of one run have in common.
+pub(crate) struct Run<I> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) intake: I,
+    /// Set when something was committed, or the server had nothing more.
+    pub(crate) worked: AtomicBool,
+    /// Folders that could not be opened.
+    pub(crate) closed: Mutex<HashSet<String>>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl<I: Intake> Run<I> {
+    /// Watches `folders` on one connection until stopped or until something ends it. The folder at which it happened comes
+    /// with the trouble.
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        mut session: Session,
+        folders: Vec<String>,
+    ) -> Result<(), (Trouble, Option<String>)> {
+        let mut again: HashMap<String, Instant> = HashMap::new();
+        loop {
+            let mut watched = None;
+            for name in &folders {
+                if self.stop.is_cancelled() || again.get(name).is_some_and(|at| *at > Instant::now()) {
                     continue;
                 }
-                Err(trouble) => return Err((trouble, Some(name.clone()))),
+                match self.folder(&mut session, name).await {
+                    Ok(standing) => {
+                        watched = standing.map(|s| (name.clone(), s));
+                        again.remove(name);
+                        self.closed(|closed| closed.remove(name));
+                    }
+                    Err(Trouble::Folder(e)) if self.others_go_on(name) => {
+                        self.intake.pulse(Pulse::Warning {
+                            code: "folder-missing",
+                            text: format!("folder {name}: {e}; see 'folders' in the mailbox's [[email]]"),
+                        });
+                        again.insert(name.clone(), Instant::now() + self.shared.timing.folder_retry);
+                    }
+                    Err(trouble) => return Err((trouble, Some(name.clone()))),
+                }
             }
-            closed.remove(name);
-        }
-        if !stop.is_cancelled() {
-            let alone = folders.len() == 1;
-            let place = watched.as_ref().map(|(name, _)| name.clone());
-            round.wait(&mut session, watched, alone).await.map_err(|t| (t, place))?;
-        }
-        if stop.is_cancelled() {
-            session.leave().await;
-            return Ok(());
+            if !self.stop.is_cancelled() {
+                let place = watched.as_ref().map(|(name, _)| name.clone());
+                let pause = again.values().min().map(|at| at.saturating_duration_since(Instant::now()));
+                let pause = pause.map_or(self.shared.settings.poll, |p| p.min(self.shared.settings.poll));
+                self.wait(&mut session, watched, folders.len() == 1, pause).await.map_err(|t| (t, place))?;
+            }
+            if self.stop.is_cancelled() {
+                session.leave().await;
+                return Ok(());
+            }
         }
     }
-}
 
-struct Round<'a, I> {
-    shared: &'a Shared,
-    intake: &'a I,
-    worked: &'a AtomicBool,
-    stop: &'a CancellationToken,
-}
+    fn closed<T>(&self, work: impl FnOnce(&mut HashSet<String>) -> T) -> T {
+        work(&mut self.closed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 
-impl<I: Intake> Round<'_, I> {
+    /// Notes that a folder cannot be opened. True if others can.
+    fn others_go_on(&self, name: &str) -> bool {
+        let all = self.shared.settings.folders.len();
+        self.closed(|closed| {
+            closed.insert(name.to_owned());
+            closed.len() < all
+        })
+    }
+
     fn of<'f>(&'f self, name: &'f str) -> Folder<'f, I> {
-        let shared = self.shared;
+        let shared = &self.shared;
         Folder {
             scope: Scope {
                 channel: &shared.settings.name,
@@ -102,8 +115,9 @@ impl<I: Intake> Round<'_, I> {
                 suspects: &shared.suspects,
                 now: shared.now,
             },
-            intake: self.intake,
-            worked: self.worked,
+            intake: &self.intake,
+            worked: &self.worked,
+            stop: &self.stop,
         }
     }
 
@@ -114,34 +128,35 @@ impl<I: Intake> Round<'_, I> {
         self.look(&folder, session, standing).await
     }
 
-    /// In an open folder: fetch, try again, tell. Telling is not interrupted by `stop`: it is short.
+    /// In an open folder: fetch, try again, tell, until there is nothing more. Telling is not cut off by `stop`.
     async fn look(
         &self,
         folder: &Folder<'_, I>,
         session: &mut Session,
         mut standing: Standing,
     ) -> Result<Option<Standing>, Trouble> {
+        let mut first = true;
         loop {
             let fetching = async {
                 folder.catch_up(session, &mut standing).await?;
-                folder.retry_announced(session, &standing).await
+                if first { folder.retry_announced(session, &standing).await } else { Ok(()) }
             };
             if self.unless_stopped(fetching).await?.is_none() {
                 return Ok(None);
             }
-            if !folder.tell(session, &standing).await? {
-                break;
+            let told = folder.tell(session, &standing).await?;
+            if told != Told::Nothing {
+                // it is open for writing now: back to reading
+                let Some(now) = self.unless_stopped(folder.open(session)).await? else { return Ok(None) };
+                standing = now;
             }
-            // the folder was opened for writing meanwhile: back to reading, and see what came
-            let Some(now) = self.unless_stopped(folder.open(session)).await? else { return Ok(None) };
-            standing = now;
-            if self.unless_stopped(folder.catch_up(session, &mut standing)).await?.is_none() {
-                return Ok(None);
+            if told == Told::Something || session.news {
+                first = false;
+                continue;
             }
-            break;
+            self.intake.pulse(Pulse::CaughtUp { scope: folder.scope.folder.to_owned() });
+            return Ok(Some(standing));
         }
-        self.intake.pulse(Pulse::CaughtUp { scope: folder.scope.folder.to_owned() });
-        Ok(Some(standing))
     }
 
     async fn unless_stopped<T>(
@@ -155,32 +170,32 @@ impl<I: Intake> Round<'_, I> {
         }
     }
 
-    /// Waits for news until the next poll is due; when alone on its connection, a folder that IDLE woke is looked at without being
-    /// opened again.
+    /// Waits for news until the next poll is due. When a folder is alone on its connection, news are looked at without opening
+    /// it again.
     async fn wait(
         &self,
         session: &mut Session,
         watched: Option<(String, Standing)>,
         alone: bool,
+        pause: Duration,
     ) -> Result<(), Trouble> {
-        let mut next_poll = self.shared.settings.poll;
         let Some((name, mut standing)) = watched.filter(|_| session.can("IDLE")) else {
-            self.pause(next_poll).await;
+            self.pause(pause).await;
             return Ok(());
         };
-        next_poll = next_poll.min(self.shared.timing.idle);
+        let longest = pause.min(self.shared.timing.idle);
         loop {
             let idled = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
-                idled = session.idle(next_poll) => idled,
+                idled = session.idle(longest) => idled,
             };
             match idled {
                 Ok(()) => {}
                 Err(ImapError { fault: Fault::No(_) | Fault::Bad(_), .. }) => {
                     // announced, but refused: then by polling alone
                     session.forget("IDLE");
-                    self.pause(self.shared.settings.poll).await;
+                    self.pause(pause).await;
                     return Ok(());
                 }
                 Err(e) => return Err(e.into()),

@@ -2,4 +2,6 @@
 #![allow(unreachable_pub, reason = "modules of a test program")]
 
 mod dovecot;
+mod faults;
+mod quirks;
 mod support;

@@ -115,3 +115,32 @@ impl Running {
             .expect("it does not panic")
     }
 }
+
+/// A channel that is started again whenever it ends, as the supervisor does, but without its pauses.
+pub struct Supervised {
+    stop: CancellationToken,
+    task: JoinHandle<Vec<ChannelError>>,
+}
+
+impl Supervised {
+    pub fn start(settings: EmailSettings, timing: Timing, intake: &MemoryIntake) -> Self {
+        let stop = CancellationToken::new();
+        let (token, intake) = (stop.clone(), intake.clone());
+        let task = tokio::spawn(async move {
+            let channel = Arc::new(EmailChannel::with(settings, MemoryBudget::default(), timing));
+            let mut errors = Vec::new();
+            while !token.is_cancelled() {
+                errors.extend(channel.run(intake.clone(), token.clone()).await.err());
+                tokio::task::yield_now().await;
+            }
+            errors
+        });
+        Self { stop, task }
+    }
+
+    /// Every error that ended a run.
+    pub async fn stop(self) -> Vec<ChannelError> {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(60), self.task).await.expect("it ends").expect("no panic")
+    }
+}
