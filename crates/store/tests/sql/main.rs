@@ -1,0 +1,14 @@
+//! The queue functions, who may call them, the feed of changes, deliveries and the ledger, on a real PostgreSQL whose owner is no
+//! superuser. No test waits for time to pass: leases are moved into the past instead.
+
+mod access;
+mod changes;
+mod deliveries;
+mod history;
+mod linked;
+mod queue;
+mod races;
+mod report;
+mod rulesets;
+mod states;
+mod town;
