@@ -4,7 +4,7 @@
 //! - `Auto-Submitted` other than `no` (RFC 3834), `X-Autoreply` and its like, `Precedence: auto_reply` are signs by
 //!   themselves: no mail program of a person sets them.
 //! - `X-Auto-Response-Suppress` is none: Exchange and Outlook set it on what people write. It counts only together with a
-//!   subject of an absence note.
+//!   subject that only programs write (`Risposta automatica: ...`).
 //! - `Precedence: bulk|list|junk` and `List-Id` are signs, except when the list is one of our own domains: a mailbox that
 //!   is a group address (Google Groups, Exchange) gets every citizen's letter with them.
 //! - A subject alone (`Fuori sede`) proves nothing; with an empty return path it does.
@@ -58,6 +58,7 @@ pub(crate) fn detect(
         !word.is_empty() && word != "no"
     });
     let precedence = fields.word("precedence").unwrap_or_default();
+    let bulk = matches!(precedence.as_str(), "bulk" | "list" | "junk");
     let replier = [
         "x-autoreply",
         "x-autorespond",
@@ -72,11 +73,11 @@ pub(crate) fn detect(
     if submitted
         || replier
         || matches!(precedence.as_str(), "auto_reply" | "auto-reply" | "autoreply")
-        || (absent && (suppress || empty_return_path || precedence == "junk" || precedence == "bulk"))
+        || (absent == 2 && (suppress || empty_return_path || bulk))
+        || (absent == 1 && empty_return_path)
     {
         return Some(Automatic { reason: IgnoreReason::AutoReply, about: reply() });
     }
-    let bulk = matches!(precedence.as_str(), "bulk" | "list" | "junk");
     if (bulk || fields.has("list-id")) && !own_list(fields, settings) {
         return Some(Automatic { reason: IgnoreReason::MailingList, about: None });
     }
@@ -160,32 +161,36 @@ fn own_list(fields: &Fields<'_>, settings: &ReadSettings) -> bool {
     ["list-id", "list-post"].iter().any(|name| fields.word(name).is_some_and(|v| within(&v)))
 }
 
-/// Subjects of absence notes, in Italian, English and German.
-fn absence_subject(subject: &str) -> bool {
-    const STARTS: &[&str] = &[
+/// How sure a subject is that of an absence note, in Italian, English, German, French and Spanish: 2 for words that only
+/// programs write, 1 for words that people write too (`Ferie estive: quando apre il centro?`), 0 for others.
+fn absence_subject(subject: &str) -> u8 {
+    const SURE: &[&str] = &[
         "risposta automatica",
-        "risposta automatica:",
-        "fuori sede",
-        "fuori ufficio",
-        "assente",
-        "assenza dall'ufficio",
-        "messaggio automatico",
         "automatic reply",
         "autoreply",
         "auto-reply",
         "auto reply",
-        "auto:",
         "out of office",
         "out of the office",
-        "abwesenheit",
+        "abwesenheitsnotiz",
         "automatische antwort",
         "réponse automatique",
         "respuesta automática",
+    ];
+    const PERHAPS: &[&str] = &[
+        "messaggio automatico",
+        "fuori sede",
+        "fuori ufficio",
+        "assente",
+        "assenza",
+        "auto:",
         "vacation",
         "ferie",
+        "abwesen",
     ];
-    let lower = subject.trim().to_lowercase().replace('’', "'");
-    STARTS.iter().any(|s| lower.starts_with(s))
+    let lower = subject.trim().to_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|w| lower.starts_with(w));
+    if begins(SURE) { 2 } else { u8::from(begins(PERHAPS)) }
 }
 
 /// Subjects of bounces that follow no standard.

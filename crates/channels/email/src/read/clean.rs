@@ -5,32 +5,63 @@ use super::words::invisible;
 
 /// Cleans a text. Blanks at line ends go, more than two line ends in a row become two.
 pub(crate) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut newlines = 2;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' | '\r' | '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                out.truncate(out.trim_end_matches([' ', '\t']).len());
-                if newlines < 2 {
-                    out.push('\n');
-                }
-                newlines += 1;
-            }
-            '\0' => {}
-            c if invisible(c) => {}
-            '\t' => out.push('\t'),
-            ' ' | '\u{A0}' | '\u{2007}' | '\u{202F}' => out.push(' '),
-            c if c.is_control() => out.push(' '),
-            c => {
-                newlines = 0;
-                out.push(c);
+    let mut out = Cleaner { out: String::with_capacity(text.len()), newlines: 2 };
+    for (n, line) in text.split('\n').enumerate() {
+        if n > 0 {
+            out.newline();
+        }
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        // Nearly every line is plain; a fold without early end is what the compiler turns into vectors.
+        if line.bytes().fold(false, |found, b| found | suspect(b)) {
+            line.chars().for_each(|c| out.char(c));
+        } else {
+            let line = line.trim_end_matches([' ', '\t']);
+            if !line.is_empty() {
+                out.out.push_str(line);
+                out.newlines = 0;
             }
         }
     }
+    let mut out = out.out;
     out.truncate(out.trim_end().len());
     out
+}
+
+/// Bytes that are, or begin, a character that needs a look: controls, and the lead bytes of C1 controls, no-break and
+/// invisible blanks.
+fn suspect(byte: u8) -> bool {
+    (byte < 0x20) & (byte != b'\t') | (byte == 0x7F) | (byte == 0xC2) | (byte == 0xE2) | (byte == 0xEF)
+}
+
+struct Cleaner {
+    out: String,
+    /// Line ends at the end of `out`.
+    newlines: u8,
+}
+
+impl Cleaner {
+    fn newline(&mut self) {
+        self.out.truncate(self.out.trim_end_matches([' ', '\t']).len());
+        if self.newlines < 2 {
+            self.out.push('\n');
+            self.newlines += 1;
+        }
+    }
+
+    fn char(&mut self, c: char) {
+        match c {
+            '\n' | '\r' | '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.newline(),
+            '\0' => {}
+            c if invisible(c) => {}
+            '\t' => self.out.push('\t'),
+            ' ' | '\u{A0}' | '\u{2007}' | '\u{202F}' => self.out.push(' '),
+            c if c.is_control() => self.out.push(' '),
+            c => {
+                self.newlines = 0;
+                self.out.push(c);
+            }
+        }
+    }
 }
 
 /// Joins soft line breaks: a line that ends in a blank goes on in the next one of the same quote depth. With `delsp` that

@@ -107,7 +107,12 @@ impl<'x> Tag<'x> {
     }
     /// Hidden by its own attributes, as preheaders of newsletters are.
     fn hidden(&self) -> bool {
-        if self.attributes.len() < 6 {
+        // Most tags have attributes, few of them these words: looking first saves a copy.
+        let bytes = self.attributes.as_bytes();
+        if !["none", "NONE", "None", "hide", "hidden", "HIDDEN"]
+            .iter()
+            .any(|w| memchr::memmem::find(bytes, w.as_bytes()).is_some())
+        {
             return false;
         }
         let style: String =
@@ -167,13 +172,19 @@ impl Writer {
             }
             return;
         }
-        for c in text.chars() {
-            if matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{0C}' | '\u{A0}') {
-                self.blank = true;
-            } else {
-                self.start_of_line();
-                self.out.push(c);
-            }
+        let mut words = text.split([' ', '\t', '\n', '\r', '\u{0C}', '\u{A0}']);
+        if let Some(first) = words.next() {
+            self.word(first);
+        }
+        for word in words {
+            self.blank = true;
+            self.word(word);
+        }
+    }
+    fn word(&mut self, word: &str) {
+        if !word.is_empty() {
+            self.start_of_line();
+            self.out.push_str(word);
         }
     }
     /// Text with character references.

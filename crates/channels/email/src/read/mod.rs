@@ -127,11 +127,12 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         text: &content.text,
         attachments: &content.digests,
     });
-    let split = quote::split(&content.text);
+    let thread = thread::keys(&root.fields, &subject, fingerprint);
+    let split = quote::split(&content.text, !thread.refs.is_empty());
     Ok(Reading::Message(Box::new(Message {
         recipients: sender::recipients(&root.fields),
         sender,
-        thread: thread::keys(&root.fields, &subject, fingerprint),
+        thread,
         subject,
         text: split.text,
         quoted: split.quoted,
@@ -241,8 +242,14 @@ pub(crate) fn parse_date(value: &str) -> Option<Timestamp> {
     if value.is_empty() || value.len() > 200 {
         return None;
     }
-    let line = format!("{value}\n");
-    let HeaderValue::DateTime(date) = MessageStream::new(line.as_bytes()).parse_date() else { return None };
+    // Without seconds or a zone (RFC 5322 wants both) it is completed: UTC.
+    let date = ["", " +0000", ":00 +0000"].iter().find_map(|end| {
+        let line = format!("{value}{end}\n");
+        match MessageStream::new(line.as_bytes()).parse_date() {
+            HeaderValue::DateTime(date) if date.year > 0 => Some(date),
+            _ => None,
+        }
+    })?;
     // Years of two digits are completed by the parser; one of four that it did not take over is nonsense (`0000`).
     let digits = |w: &&str| w.len() == 4 && w.bytes().all(|b| b.is_ascii_digit());
     if value.split_whitespace().find(digits).is_some_and(|w| w.parse() != Ok(date.year)) {

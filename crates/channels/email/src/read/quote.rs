@@ -20,11 +20,11 @@ enum Whose {
     Signature,
 }
 
-/// Splits a cleaned text.
-pub(crate) fn split(text: &str) -> Split {
+/// Splits a cleaned text. `reply` says that the letter answers another: then a single line with a bracket is a quote.
+pub(crate) fn split(text: &str, reply: bool) -> Split {
     let lines: Vec<&str> = text.split('\n').collect();
     let mut whose = vec![Whose::Own; lines.len()];
-    mark_quotes(&lines, &mut whose);
+    mark_quotes(&lines, &mut whose, reply);
     let own_before = has_own(&lines, &whose);
     if own_before {
         mark_signature(&lines, &mut whose);
@@ -50,24 +50,18 @@ fn has_own(lines: &[&str], whose: &[Whose]) -> bool {
 /// The lines of one kind; where others were left out between them, an empty line.
 fn gather(lines: &[&str], whose: &[Whose], kind: Whose) -> String {
     let mut out = String::new();
-    let mut gap = false;
+    let mut blank = false;
     for (line, w) in lines.iter().zip(whose) {
-        if *w != kind {
-            gap = true;
+        if *w != kind || line.is_empty() {
+            blank = true;
             continue;
         }
         if !out.is_empty() {
-            out.push('\n');
-            if gap && !out.ends_with("\n\n") && !line.is_empty() {
-                out.push('\n');
-            }
+            out.push_str(if blank { "\n\n" } else { "\n" });
         }
-        gap = false;
-        if !(out.is_empty() && line.is_empty()) {
-            out.push_str(line);
-        }
+        blank = false;
+        out.push_str(line);
     }
-    out.truncate(out.trim_end().len());
     out
 }
 
@@ -83,16 +77,16 @@ fn is_quote_line(line: &str) -> bool {
     line.starts_with('>') && !line.starts_with(">From ") || line.starts_with("| > ")
 }
 
-fn mark_quotes(lines: &[&str], whose: &mut [Whose]) {
+fn mark_quotes(lines: &[&str], whose: &mut [Whose], reply: bool) {
     let at = |i: usize| lines.get(i).copied().unwrap_or_default();
-    let quote_lines = lines.iter().filter(|l| is_quote_line(l)).count();
+    let mut certain = reply || lines.iter().filter(|l| is_quote_line(l)).take(2).count() > 1;
     let mut i = 0;
     while i < lines.len() {
         let line = at(i);
         if is_quote_line(line) {
             // A single line with a bracket and nothing that introduces it may be anything.
             let introduced = introduction_before(lines, whose, i);
-            if quote_lines > 1 || introduced.is_some() {
+            if certain || introduced.is_some() {
                 if let Some(range) = introduced {
                     mark(whose, range, Whose::Quoted);
                 }
@@ -112,20 +106,35 @@ fn mark_quotes(lines: &[&str], whose: &mut [Whose]) {
             while next < lines.len() && at(next).trim().is_empty() {
                 next += 1;
             }
-            mark(whose, i..i + len, Whose::Quoted);
             if next < lines.len() && !is_quote_line(at(next)) {
                 // Not marked line by line: the rest is the quote, unless marked lines come later.
                 let later = lines.iter().skip(next).take(5).any(|l| is_quote_line(l));
-                if !later {
+                let written: String = lines.iter().skip(i).take(len).copied().collect();
+                if !later && (written.contains('@') || has_time(&written)) {
                     mark(whose, i..lines.len(), Whose::Quoted);
                     return;
                 }
+                if !later {
+                    // `Il giorno 12 il vigile mi ha scritto:` is a sentence.
+                    i += len;
+                    continue;
+                }
             }
+            mark(whose, i..i + len, Whose::Quoted);
+            certain = true;
             i += len;
             continue;
         }
         i += 1;
     }
+}
+
+/// A time of day, `10:02` or `10.22`.
+fn has_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes
+        .windows(4)
+        .any(|w| matches!(w, [a, b':' | b'.', c, d] if [a, c, d].iter().all(|b| b.is_ascii_digit())))
 }
 
 /// The line or two before a quote that end in a colon and name a date or an address: `Mario Rossi ha scritto il 3/2:`, in
@@ -175,7 +184,8 @@ const BARE: &[&str] =
 /// `-----Messaggio originale-----` and its like: what follows is another letter.
 fn is_divider(line: &str) -> bool {
     let line = line.trim();
-    if line.len() > 120 {
+    // Nearly every line is sent away by its first letter.
+    if line.len() > 120 || !line.starts_with(['-', '_', '=', '*', 'i', 'I', 'b', 'B', 'a', 'A']) {
         return false;
     }
     let core =
@@ -222,7 +232,11 @@ fn header_block(lines: &[&str], at: usize) -> bool {
 /// Words with which an attribution begins.
 fn attribution_start(line: &str) -> bool {
     const STARTS: &[&str] = &["il ", "in data ", "on ", "am ", "le ", "el ", "lo scorso ", "alle "];
-    let lower: String = line.trim_start().chars().take(12).flat_map(char::to_lowercase).collect();
+    let line = line.trim_start();
+    if !line.starts_with(|c: char| "iIoOaAlLeEmMgGvVsSdD".contains(c)) {
+        return false;
+    }
+    let lower: String = line.chars().take(12).flat_map(char::to_lowercase).collect();
     STARTS.iter().any(|s| lower.starts_with(s))
         || ["lun", "mar", "mer", "gio", "ven", "sab", "dom"]
             .iter()

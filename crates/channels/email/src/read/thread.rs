@@ -119,20 +119,22 @@ pub(crate) struct Identity<'a> {
 
 /// The fingerprint, as lower-case hex.
 pub(crate) fn fingerprint(identity: &Identity<'_>) -> String {
-    let mut hash = Sha256::new();
+    let mut all = String::with_capacity(identity.text.len() + 500);
     let mut field = |value: &str| {
-        for word in value.split_whitespace() {
-            hash.update(word.as_bytes());
-            hash.update(b" ");
+        for word in value.split_ascii_whitespace() {
+            all.push_str(word);
+            all.push(' ');
         }
         // Between fields, so that no word can wander from one to the next.
-        hash.update([0]);
+        all.push('\0');
     };
     field(identity.own.unwrap_or_default());
     field(identity.sender.address.as_deref().or(identity.sender.name.as_deref()).unwrap_or_default());
     field(identity.date);
     field(identity.subject);
     field(identity.text);
+    let mut hash = Sha256::new();
+    hash.update(all.as_bytes());
     for digest in identity.attachments {
         hash.update(digest.0);
     }

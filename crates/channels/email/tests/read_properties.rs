@@ -1,0 +1,253 @@
+//! What must hold for every letter that anybody can make up.
+
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
+
+use bytes::Bytes;
+use proptest::{collection::vec, prelude::*, sample::Index};
+use smista_domain::{ChannelName, Delivery, DeliveryKey, Digest, Message, Reading, Upstream};
+use smista_email::{
+    import,
+    read::{ReadSettings, attachment, read},
+};
+
+fn reading(raw: &[u8]) -> Option<Reading> {
+    let delivery = Delivery {
+        channel: "email/urp".parse::<ChannelName>().expect("valid"),
+        scope: "INBOX".to_owned(),
+        key: DeliveryKey("INBOX/1/1".to_owned()),
+        bytes: Bytes::copy_from_slice(raw),
+        received_at: "2026-11-23T12:00:00Z".parse().expect("valid"),
+        upstream: Upstream::Void,
+        facts: serde_json::Value::Null,
+        recognise: false,
+    };
+    read(&delivery, &ReadSettings::default()).ok()
+}
+
+fn message(raw: &[u8]) -> Option<Message> {
+    match reading(raw)? {
+        Reading::Message(message) => Some(*message),
+        Reading::Ignored { .. } => None,
+    }
+}
+
+/// What holds for every reading.
+fn sound(raw: &[u8]) -> Result<(), TestCaseError> {
+    let Some(message) = message(raw) else { return Ok(()) };
+    for text in [&message.subject, &message.text, &message.quoted, &message.signature] {
+        prop_assert!(!text.contains('\0'));
+        prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
+    }
+    prop_assert!(!message.subject.contains('\n'));
+    prop_assert!(message.sender.address.is_none_or(|a| a == a.to_lowercase() && a.contains('@')));
+    prop_assert_eq!(message.thread.fingerprint.len(), 64);
+    prop_assert_eq!(message.notes.iter().any(|n| n == "empty"), message.text.is_empty());
+    for a in &message.attachments {
+        let content = attachment(raw, &a.part);
+        prop_assert!(content.is_some(), "{:?}", a.part);
+        let content = content.unwrap_or_default();
+        prop_assert_eq!(Digest::of(&content), a.sha256);
+        prop_assert!(!a.name.contains(['/', '\\', '\0', '\n']));
+    }
+    Ok(())
+}
+
+/// Letters to start from: the corpus, and the smaller ones of the nasty kinds.
+static LETTERS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut all: Vec<Vec<u8>> = fs::read_dir(dir)
+        .expect("the corpus")
+        .map(|e| fs::read(e.expect("an entry").path()).expect("read"))
+        .filter_map(|file| file.windows(2).position(|w| w == b"\n\n").map(|at| file[at + 2..].to_vec()))
+        .collect();
+    all.extend(
+        smista_testkit::nasty::nasty().into_iter().map(|(_, bytes)| bytes).filter(|b| b.len() < 20_000),
+    );
+    all.sort();
+    all
+});
+
+/// Pieces that break parsers.
+const TOKENS: &[&[u8]] = &[
+    b"\r\n\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"--b",
+    b"--b--\r\n",
+    b"\r\n--b\r\n",
+    b"Content-Type: multipart/mixed; boundary=b\r\n",
+    b"Content-Type: message/rfc822\r\n",
+    b"Content-Transfer-Encoding: base64\r\n",
+    b"charset=utf-16",
+    b"charset=iso-2022-jp",
+    b"=?utf-8?B?",
+    b"=?utf-8?Q?=C3",
+    b"?=",
+    b"=",
+    b"<",
+    b"<!--",
+    b"<blockquote>",
+    b"&#x110000;",
+    b"&#0;",
+    b"begin 644 x\n",
+    b"> ",
+    b"-- \n",
+    b"\xFF\xFE",
+    b"\xC3",
+    b"\xE0\xA4",
+    b"*0*=",
+    b"\"",
+    b"\\",
+];
+
+/// One change to a letter.
+#[derive(Debug, Clone)]
+enum Change {
+    Insert(Index, Index),
+    Remove(Index, usize),
+    Repeat(Index, usize, usize),
+    Set(Index, u8),
+    Cut(Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<Index>;
+    prop_oneof![
+        (at(), at()).prop_map(|(a, b)| Change::Insert(a, b)),
+        (at(), 1usize..200).prop_map(|(a, n)| Change::Remove(a, n)),
+        (at(), 1usize..100, 1usize..20).prop_map(|(a, n, times)| Change::Repeat(a, n, times)),
+        (at(), any::<u8>()).prop_map(|(a, b)| Change::Set(a, b)),
+        at().prop_map(Change::Cut),
+    ]
+}
+
+fn apply(letter: &mut Vec<u8>, change: &Change) {
+    if letter.is_empty() {
+        return;
+    }
+    let len = letter.len();
+    match change {
+        Change::Insert(at, token) => {
+            let at = at.index(len);
+            letter.splice(at..at, TOKENS[token.index(TOKENS.len())].iter().copied());
+        }
+        Change::Remove(at, n) => {
+            let at = at.index(len);
+            letter.drain(at..(at + n).min(len));
+        }
+        Change::Repeat(at, n, times) => {
+            let at = at.index(len);
+            let piece = letter[at..(at + n).min(len)].repeat(*times);
+            letter.splice(at..at, piece);
+        }
+        Change::Set(at, byte) => letter[at.index(len)] = *byte,
+        Change::Cut(at) => letter.truncate(at.index(len)),
+    }
+}
+
+/// A line of a letter's text: its own words, or what mail programs put around them. `{}` becomes a word of its own.
+const LINES: &[&str] = &[
+    "la buca {} in via Dante",
+    "> citato {}",
+    ">> più a fondo {}",
+    "",
+    "Il giorno 23 nov 2026 alle ore 10:02 {} <a@b.example> ha scritto:",
+    "On Mon, 23 Nov 2026 at 10:02 {} wrote:",
+    "-----Messaggio originale-----",
+    "Da: {}",
+    "Inviato: lunedì {}",
+    "A: {}",
+    "Oggetto: {}",
+    "Cordiali saluti",
+    "Mario {}",
+    "-- ",
+    "Inviato da iPhone",
+    "________________________________",
+    "P.S. {}",
+    "Il {} ha",
+    "scritto:",
+];
+
+fn words(text: &str) -> BTreeMap<String, usize> {
+    let mut out = BTreeMap::new();
+    for word in text.split_whitespace() {
+        *out.entry(word.to_owned()).or_default() += 1;
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_read_or_refused(raw in vec(any::<u8>(), 0..2000)) {
+        sound(&raw)?;
+    }
+
+    #[test]
+    fn a_head_with_arbitrary_bytes_is_read(body in vec(any::<u8>(), 0..1000), subject in vec(any::<u8>(), 0..100)) {
+        let raw = [b"From: a@example.it\r\nSubject: ", &subject[..], b"\r\nContent-Type: text/html\r\n\r\n", &body[..]].concat();
+        sound(&raw)?;
+    }
+
+    #[test]
+    fn changed_letters_are_read(which in any::<Index>(), changes in vec(change(), 1..12)) {
+        let mut letter = LETTERS[which.index(LETTERS.len())].clone();
+        for change in &changes {
+            apply(&mut letter, change);
+        }
+        sound(&letter)?;
+    }
+
+    #[test]
+    fn further_received_fields_change_nothing(which in any::<Index>(), hops in 1usize..5) {
+        let letter = &LETTERS[which.index(LETTERS.len())];
+        let Some(before) = message(letter) else { return Ok(()) };
+        // In front of a head only: what begins with a mark, an empty line or text has none there.
+        if before.notes.iter().any(|n| n == "broken-header") || !letter.starts_with(b"From: ") {
+            return Ok(());
+        }
+        let fields = "Received: from a.example by b.example; Mon, 23 Nov 2026 11:00:00 +0100\nX-Spam-Status: No\n".repeat(hops);
+        let Some(after) = message(&[fields.as_bytes(), letter].concat()) else {
+            return Err(TestCaseError::fail("no message any more"));
+        };
+        prop_assert_eq!(before.thread, after.thread);
+        prop_assert_eq!(before.text, after.text);
+    }
+
+    #[test]
+    fn splitting_loses_no_word(lines in vec((0..LINES.len(), 0u32..1000), 1..40), reply in any::<bool>()) {
+        let body: Vec<String> = lines.iter().map(|(n, word)| LINES[*n].replace("{}", &format!("w{word}"))).collect();
+        let body = body.join("\n");
+        let refs = if reply { "References: <x@example.it>\n" } else { "" };
+        let letter = format!("From: a@example.it\nMessage-ID: <a@example.it>\n{refs}Content-Type: text/plain; charset=utf-8\n\n{body}\n");
+        let Some(m) = message(letter.as_bytes()) else { return Err(TestCaseError::fail("no message")) };
+        let kept = format!("{}\n{}\n{}", m.text, m.quoted, m.signature);
+        prop_assert_eq!(words(&kept), words(&body));
+        prop_assert!(!m.text.is_empty() || !body.chars().any(char::is_alphanumeric));
+    }
+
+    #[test]
+    fn an_mbox_gives_back_its_letters(bodies in vec("[a-zF>\n ]{0,60}(\nFrom [a-z]{1,5}\n)?", 1..6), crlf in any::<bool>()) {
+        let letters: Vec<String> = bodies.iter().map(|b| format!("From: a@example.it\nSubject: x\n\n{b}\n")).collect();
+        let mut mbox = String::new();
+        for letter in &letters {
+            mbox.push_str("From a@example.it Mon Nov 23 06:47:03 2026\n");
+            for line in letter.split_inclusive('\n') {
+                if line.trim_start_matches('>').starts_with("From ") {
+                    mbox.push('>');
+                }
+                mbox.push_str(line);
+            }
+            mbox.push('\n');
+        }
+        let adapt = |s: &str| if crlf { s.replace('\n', "\r\n") } else { s.to_owned() };
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("m.mbox");
+        fs::write(&path, adapt(&mbox)).expect("written");
+        let found: Vec<String> = import::open([path])
+            .map(|item| String::from_utf8_lossy(&item.expect("read").bytes).into_owned())
+            .collect();
+        let expected: Vec<String> = letters.iter().map(|l| adapt(l)).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
