@@ -26,7 +26,7 @@ const SEPARATOR: &str = "__";
 const FROM_FILE: &str = "smista.toml";
 
 /// Tables that may be there several times, and so have no name that a variable could use.
-const REPEATED: &[&str] = &["email", "phone", "rule", "sector", "kind"];
+pub(crate) const REPEATED: &[&str] = &["email", "phone", "rule", "sector", "kind"];
 
 /// Merges the layers into one table: keys of the file keep their places, those of variables point at the variable.
 pub(crate) fn merge(

@@ -31,7 +31,7 @@ pub use comune::{Comune, MonthDay};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, sort};
 pub use duration::Days;
 pub use environment::Environment;
-pub use loader::{Loaded, SYSTEM_DIR, find_config_dir, load};
+pub use loader::{Loaded, SYSTEM_DIR, find_config_dir, load, why_unreadable};
 pub use render::{render, summary, to_json};
 pub use secret::SecretSource;
 pub use section::{Section, Spanned};

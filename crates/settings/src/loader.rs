@@ -6,13 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use smista_domain::Text;
+
 use crate::{
     codes,
     diagnostic::{Diagnostic, Diagnostics},
     environment::Environment,
     section::Section,
     source::{FileId, Sources, Span},
-    syntax::{empty, parse},
+    syntax::{parse, unread},
 };
 
 /// Where a packaged smista has its configuration.
@@ -51,7 +53,7 @@ pub fn load(dir: PathBuf, environment: Environment) -> Loaded {
     let mut sources = Sources::new(dir.clone(), environment);
     let diagnostics = Diagnostics::new();
     let main = read(&mut sources, &diagnostics, &dir.join("smista.toml"));
-    let main = main.unwrap_or_else(|| empty(&sources, &diagnostics));
+    let main = main.unwrap_or_else(|| unread(&sources, &diagnostics));
     let root = main.layered(&mut sources);
     let sectors = read(&mut sources, &diagnostics, &dir.join("sectors.toml"));
     let mut rule_files = Vec::new();
@@ -112,21 +114,29 @@ fn unreadable(sources: &mut Sources, path: &Path, error: &std::io::Error) -> Dia
         };
         return Diagnostic::error(codes::FILE_MISSING, it, en).hint(hint_it, hint_en);
     }
-    let (it, en) = match error.kind() {
-        ErrorKind::PermissionDenied => ("mancano i permessi".to_owned(), "permission denied".to_owned()),
-        ErrorKind::IsADirectory => ("è una cartella".to_owned(), "it is a folder".to_owned()),
-        _ => (error.to_string(), error.to_string()),
-    };
+    let why = why_unreadable(error);
     Diagnostic::error(
         codes::FILE_UNREADABLE,
-        format!("il file non può essere letto: {it}"),
-        format!("the file cannot be read: {en}"),
+        format!("questo file {}", why.it),
+        format!("this file {}", why.en),
     )
     .hint(
         "dare all'utente con cui gira smista il permesso di leggere il file",
         "let the user that smista runs as read the file",
     )
     .at_opt(placeholder(sources, path))
+}
+
+/// Why a file could not be read, as the end of a sentence: `non esiste`, `non può essere letto: mancano i permessi`.
+pub fn why_unreadable(error: &std::io::Error) -> Text {
+    match error.kind() {
+        ErrorKind::NotFound => Text::new("non esiste", "does not exist"),
+        ErrorKind::PermissionDenied => {
+            Text::new("non può essere letto: mancano i permessi", "cannot be read: permission denied")
+        }
+        ErrorKind::IsADirectory => Text::new("è una cartella, non un file", "is a folder, not a file"),
+        _ => Text::new(format!("non può essere letto ({error})"), format!("cannot be read ({error})")),
+    }
 }
 
 /// A place for findings about a file as a whole that has no text.

@@ -7,7 +7,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::{codes, diagnostic::Diagnostic, environment::Environment, source::Span};
+use crate::{codes, diagnostic::Diagnostic, environment::Environment, loader::why_unreadable, source::Span};
 
 /// Where a secret is found. Debug output never shows the secret.
 #[derive(Debug, Clone)]
@@ -18,17 +18,22 @@ pub struct SecretSource {
 
 #[derive(Debug, Clone)]
 enum Place {
-    File(PathBuf),
-    Variable { name: String, value: Option<SecretString> },
+    /// Where it is, and how the configuration names it.
+    File(PathBuf, String),
+    Variable {
+        name: String,
+        value: Option<SecretString>,
+    },
 }
 
 impl SecretSource {
     /// A file. A relative path is looked for in systemd's `$CREDENTIALS_DIRECTORY` first (when that has such a file),
     /// then in the configuration directory.
     pub(crate) fn file(path: &str, base: &Path, environment: &Environment, span: Option<Span>) -> Self {
+        let shown = path.to_owned();
         let credential = environment.get("CREDENTIALS_DIRECTORY").map(|dir| Path::new(dir).join(path));
         let path = credential.filter(|p| p.is_file()).unwrap_or_else(|| base.join(path));
-        Self { place: Place::File(path), span }
+        Self { place: Place::File(path, shown), span }
     }
 
     /// An environment variable.
@@ -40,7 +45,7 @@ impl SecretSource {
     /// The file, when it is one.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::File(path) => Some(path),
+            Place::File(path, _) => Some(path),
             Place::Variable { .. } => None,
         }
     }
@@ -54,7 +59,7 @@ impl SecretSource {
     /// part of it. Fails (at the key's place) when there is none.
     pub fn load(&self) -> Result<SecretString, Diagnostic> {
         match &self.place {
-            Place::File(path) => read(path).map_err(|d| d.at_opt(self.span)),
+            Place::File(path, shown) => read(path, shown).map_err(|d| d.at_opt(self.span)),
             Place::Variable { value: Some(value), .. } => Ok(value.clone()),
             Place::Variable { name, value: None } => Err(Diagnostic::error(
                 codes::SECRET_MISSING,
@@ -72,28 +77,26 @@ impl SecretSource {
     }
 }
 
-fn read(path: &Path) -> Result<SecretString, Diagnostic> {
-    let shown = path.display();
+fn read(path: &Path, shown: &str) -> Result<SecretString, Diagnostic> {
     let bytes = std::fs::read(path).map_err(|e| {
-        let (it, en) = match e.kind() {
-            std::io::ErrorKind::NotFound => ("non esiste".to_owned(), "does not exist".to_owned()),
-            std::io::ErrorKind::PermissionDenied => {
-                ("non può essere letto: mancano i permessi".to_owned(), "cannot be read: permission denied".to_owned())
-            }
-            std::io::ErrorKind::IsADirectory => ("è una cartella, non un file".to_owned(), "is a folder".to_owned()),
-            _ => (format!("non può essere letto ({e})"), format!("cannot be read ({e})")),
-        };
-        Diagnostic::error(codes::SECRET_MISSING, format!("il file {shown} {it}"), format!("the file {shown} {en}"))
-            .hint(
-                "creare il file con dentro soltanto la password, leggibile solo dall'utente di smista (chmod 600)",
-                "create the file with nothing but the password in it, readable only by smista's user (chmod 600)",
-            )
+        let why = why_unreadable(&e);
+        Diagnostic::error(
+            codes::SECRET_MISSING,
+            format!("il file «{shown}» {}", why.it),
+            format!("the file '{shown}' {}", why.en),
+        )
+        .hint(
+            "creare il file con dentro soltanto la password, leggibile solo dall'utente di smista (chmod 600); un percorso \
+             relativo parte dalle credenziali di systemd, poi dalla cartella della configurazione",
+            "create the file with nothing but the password in it, readable only by smista's user (chmod 600); a relative path \
+             starts from systemd's credentials, then from the configuration directory",
+        )
     })?;
     let text = String::from_utf8(bytes).unwrap_or_default();
     let secret = text.trim_start_matches('\u{feff}').trim();
     if secret.is_empty() || secret.contains('\n') {
-        let mut it = format!("il file {shown} ");
-        let mut en = format!("the file {shown} ");
+        let mut it = format!("il file «{shown}» ");
+        let mut en = format!("the file '{shown}' ");
         if secret.is_empty() {
             it.push_str("è vuoto (o non è testo)");
             en.push_str("is empty (or no text)");

@@ -375,6 +375,11 @@ impl Section {
         );
     }
 
+    /// How a path that [`Section::path`] gave is named to people: as it stands in the configuration.
+    pub fn shown(&self, path: &std::path::Path) -> String {
+        path.strip_prefix(&self.around.base).unwrap_or(path).display().to_string()
+    }
+
     /// A file or folder. A relative path is taken from the configuration directory.
     pub fn path(&mut self, key: &str) -> Option<Spanned<PathBuf>> {
         let base = self.around.base.clone();

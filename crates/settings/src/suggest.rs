@@ -1,52 +1,94 @@
 //! Did-you-mean: what a wrong word was probably meant to be.
 
-/// Italian words that people write where a key of ours was meant.
-const ITALIAN: &[(&str, &str)] = &[
+/// Words that people write, mostly Italian, where a key or value of ours was meant. What counts is what is allowed at the place.
+const WORDS: &[(&str, &str)] = &[
     ("allegato", "attachment"),
+    ("alta", "high"),
+    ("avviato", "on"),
+    ("bassa", "low"),
+    ("calendario", "calendar"),
+    ("cartella", "dir"),
     ("cartella", "folders"),
+    ("cartella_dati", "dir"),
     ("cartelle", "folders"),
+    ("casella", "email"),
+    ("caselle", "email"),
     ("categoria", "category"),
-    ("chiave", "key"),
+    ("chiuso", "closed_days"),
+    ("coda", "queue"),
+    ("code", "queue"),
+    ("conservazione", "retention"),
     ("controesempi", "counterexamples"),
-    ("dominio", "domains"),
+    ("destinatario", "recipients"),
+    ("directory", "dir"),
     ("domini", "domains"),
+    ("dominio", "domains"),
     ("dopo", "after"),
+    ("email", "mail"),
     ("esempi", "examples"),
     ("esempio", "examples"),
+    ("feste", "closed_days"),
     ("fuso", "time_zone"),
     ("fuso_orario", "time_zone"),
+    ("giorni_chiusi", "closed_days"),
     ("host_name", "host"),
     ("hostname", "host"),
+    ("imap", "email"),
     ("indirizzo", "mail"),
-    ("email", "mail"),
+    ("inglese", "en"),
     ("inizio", "start"),
+    ("italiano", "it"),
+    ("letto", "seen"),
     ("lingua", "language"),
+    ("mail", "email"),
+    ("media", "normal"),
     ("mittente", "sender"),
     ("modalita", "mode"),
+    ("nessuna", "none"),
     ("nessuno", "none"),
+    ("no", "none"),
+    ("no", "off"),
     ("nome", "name"),
+    ("normale", "normal"),
+    ("nuova", "new"),
+    ("nuovi", "new"),
     ("oggetto", "subject"),
     ("padre", "parent"),
     ("parola", "any"),
     ("parole", "any"),
-    ("password", "password_file"),
     ("passwd", "password_file"),
+    ("password", "password_file"),
     ("patrono", "patron"),
     ("peso", "weight"),
     ("porta", "port"),
+    ("posta", "email"),
     ("priorita", "priority"),
     ("qualsiasi", "any"),
-    ("riservato", "confidential"),
     ("regola", "rule"),
+    ("regole", "rule"),
+    ("riservato", "confidential"),
     ("scadenza", "deadline"),
     ("server", "host"),
     ("settore", "sector"),
     ("settori", "sector"),
+    ("si", "on"),
+    ("sportello", "desk"),
+    ("ssl", "implicit"),
     ("ssl", "tls"),
+    ("stato", "state"),
+    ("telefono", "phone"),
+    ("termine", "answer_within"),
+    ("tipi", "kind"),
     ("tipo", "kind"),
-    ("tutti", "all"),
+    ("tls", "implicit"),
+    ("tutta", "all"),
     ("tutte", "all"),
+    ("tutti", "all"),
+    ("tutto", "all"),
+    ("uffici", "sector"),
     ("ufficio", "sector"),
+    ("urgente", "urgent"),
+    ("uscita", "outbox"),
     ("username", "user"),
     ("utente", "user"),
 ];
@@ -60,7 +102,7 @@ pub(crate) fn closest<'a>(wrong: &str, allowed: impl IntoIterator<Item = &'a str
     if let Some(same) = find(&plain) {
         return Some(same);
     }
-    if let Some(meant) = ITALIAN.iter().find(|(it, _)| *it == plain).and_then(|(_, key)| find(key)) {
+    if let Some(meant) = WORDS.iter().filter(|(word, _)| *word == plain).find_map(|(_, key)| find(key)) {
         return Some(meant);
     }
     let limit = (plain.chars().count() / 3).max(1);
@@ -107,8 +149,11 @@ mod tests {
             ("tsl", Some("tls")),
             ("banana", None),
             ("x", None),
+            ("ssl", Some("tls")),
         ] {
             assert_eq!(closest(wrong, keys), meant, "{wrong}");
         }
+        assert_eq!(closest("ssl", ["implicit", "starttls", "none"]), Some("implicit"));
+        assert_eq!(closest("cartella", ["dir", "run_dir"]), Some("dir"));
     }
 }

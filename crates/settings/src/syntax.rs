@@ -79,9 +79,10 @@ pub fn parse(sources: &mut Sources, file: FileId, diagnostics: &Diagnostics) -> 
     Some(Section::new(Rc::new(table), String::new(), Surroundings::new(sources, diagnostics)))
 }
 
-/// The top level of a file that is not there.
-pub(crate) fn empty(sources: &Sources, diagnostics: &Diagnostics) -> Section {
-    Section::new(Rc::default(), String::new(), Surroundings::new(sources, diagnostics))
+/// The top level of a file that could not be had, which was told: nothing is said of what is missing in it.
+pub(crate) fn unread(sources: &Sources, diagnostics: &Diagnostics) -> Section {
+    let table = Table { damaged: true, ..Table::default() };
+    Section::new(Rc::new(table), String::new(), Surroundings::new(sources, diagnostics))
 }
 
 fn recover(text: &str, file: FileId, diagnostics: &Diagnostics) -> Table {

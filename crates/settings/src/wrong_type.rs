@@ -75,13 +75,10 @@ fn hint(key: &str, expected: &Expected, value: &Value) -> (String, String) {
                 format!("senza virgolette e in inglese: {key} = {b}"),
                 format!("without quotes: {key} = {b}"),
             ),
-            None => write(&format!("{key} = true oppure {key} = false")),
+            None => true_or_false(key),
         },
         (Expected::Boolean, Value::Integer(Some(i @ (0 | 1)))) => write(&format!("{key} = {}", *i == 1)),
-        (Expected::Boolean, _) => (
-            format!("scrivere {key} = true oppure {key} = false"),
-            format!("write {key} = true or {key} = false"),
-        ),
+        (Expected::Boolean, _) => true_or_false(key),
         (Expected::Text, Value::Integer(Some(i))) => quotes(&format!("{key} = \"{i}\"")),
         (Expected::Text, Value::Float(f)) => quotes(&format!("{key} = \"{f}\"")),
         (Expected::Text, Value::Boolean(b)) => quotes(&format!("{key} = \"{b}\"")),
@@ -115,6 +112,10 @@ fn hint(key: &str, expected: &Expected, value: &Value) -> (String, String) {
             format!("write {title} on a line of its own, and its keys below"),
         ),
     }
+}
+
+fn true_or_false(key: &str) -> (String, String) {
+    (format!("scrivere {key} = true oppure {key} = false"), format!("write {key} = true or {key} = false"))
 }
 
 fn quotes(line: &str) -> (String, String) {

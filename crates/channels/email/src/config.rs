@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::civil::Date;
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
-use smista_domain::{ChannelKind, ChannelName};
-use smista_settings::{Diagnostic, Diagnostics, SecretSource, Section, Span, Spanned};
+use smista_domain::{ChannelKind, ChannelName, Text};
+use smista_settings::{Diagnostic, Diagnostics, SecretSource, Section, Span, Spanned, why_unreadable};
 
 pub use crate::imap::session::TlsMode;
 use crate::imap::tls;
@@ -252,13 +252,11 @@ impl Reader {
 
     /// A value that is there but could not be read has already been reported.
     fn or_default<T>(&mut self, key: &str, read: Option<Spanned<T>>, default: T) -> T {
-        match read {
-            Some(value) => value.value,
-            None => {
-                self.sound &= !self.section.has(key);
-                default
-            }
+        if let Some(value) = read {
+            return value.value;
         }
+        self.sound &= !self.section.has(key);
+        default
     }
 
     fn number(&mut self, key: &str, min: i64, max: i64, default: i64) -> i64 {
@@ -309,24 +307,22 @@ impl Reader {
 
     fn name(&mut self) -> Option<ChannelName> {
         let name = self.section.required_string("name")?;
-        match ChannelName::new(ChannelKind::Email, &name.value) {
-            Ok(channel) => Some(channel),
-            Err(_) => {
-                self.wrong(
-                    Diagnostic::error(
-                        codes::NAME,
-                        format!("«{}» non può essere il nome di una casella", name.value),
-                        format!("'{}' cannot be the name of a mailbox", name.value),
-                    )
-                    .hint(
-                        "usare lettere minuscole senza accenti, cifre e trattini, per esempio name = \"urp\"",
-                        "use lower-case letters, digits and hyphens, for instance name = \"urp\"",
-                    ),
-                    name.span,
-                );
-                None
-            }
+        if let Ok(channel) = ChannelName::new(ChannelKind::Email, &name.value) {
+            return Some(channel);
         }
+        self.wrong(
+            Diagnostic::error(
+                codes::NAME,
+                format!("«{}» non può essere il nome di una casella", name.value),
+                format!("'{}' cannot be the name of a mailbox", name.value),
+            )
+            .hint(
+                "usare lettere minuscole senza accenti, cifre e trattini, per esempio name = \"urp\"",
+                "use lower-case letters, digits and hyphens, for instance name = \"urp\"",
+            ),
+            name.span,
+        );
+        None
     }
 
     fn host(&mut self, tls: TlsMode, tls_span: Option<Span>) -> Option<String> {
@@ -405,17 +401,19 @@ impl Reader {
                 .at_opt(path.span),
             );
         }
-        let shown = path.value.display();
-        let read =
-            std::fs::read(&path.value).map_err(|e| e.to_string()).and_then(|bytes| tls::certificates(&bytes));
+        let shown = self.section.shown(&path.value);
+        let unusable = |why| Text::new(format!("non si può usare: {why}"), format!("cannot be used: {why}"));
+        let read = std::fs::read(&path.value)
+            .map_err(|e| why_unreadable(&e))
+            .and_then(|bytes| tls::certificates(&bytes).map_err(unusable));
         match read {
             Ok(certificates) => certificates,
             Err(why) => {
                 self.wrong(
                     Diagnostic::error(
                         codes::CA_FILE,
-                        format!("il certificato «{shown}» non si può usare: {why}"),
-                        format!("the certificate '{shown}' cannot be used: {why}"),
+                        format!("il certificato «{shown}» {}", why.it),
+                        format!("the certificate '{shown}' {}", why.en),
                     )
                     .hint(
                         "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \

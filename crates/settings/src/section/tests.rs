@@ -122,7 +122,7 @@ fn unknown_and_missing_keys_are_told_with_what_was_meant() {
             "unknown-key 2:1 <nome> la voce «nome» non esiste in [comune] | forse si voleva scrivere «name»?",
             "unknown-key 3:1 <xyz> la voce «xyz» non esiste in [comune] | togliere questa riga, oppure usare una delle voci ammesse: language, name",
             "invalid-value 4:12 <\" \"> «language» è vuoto | scrivere il valore tra le virgolette",
-            "unknown-key 5:2 <emial> la sezione [emial] non esiste | forse si voleva scrivere «email»?",
+            "unknown-key 5:2 <emial> la sezione [emial] non esiste | forse si voleva scrivere [[email]]?",
         ]
     );
 }
@@ -145,7 +145,7 @@ fn secrets_come_from_one_file_or_one_variable_and_never_from_here() {
     assert_eq!((missing.code, missing.span.is_some()), (codes::SECRET_MISSING, true));
     assert!(secret("d").is_none());
     assert!(secret("e").is_none());
-    assert!(load(secret("f")).expect_err("no file").text.it.contains("/etc/smista/none non esiste"));
+    assert!(load(secret("f")).expect_err("no file").text.it.contains("il file «none» non esiste"));
     let source = secret("b");
     assert!(!format!("{source:?}").contains("segreto"));
     let codes: Vec<String> =

@@ -47,19 +47,24 @@ pub(super) fn bare(value: &str, key: &str, start: usize) -> Mistake {
         let short = number.trim_start_matches('0');
         let short = if short.is_empty() { "0" } else { short };
         let mistake = Mistake::new(at, "un numero non può cominciare con 0", "a number cannot begin with 0");
-        let two = format!("{short}, oppure \"{value}\" se è un codice");
-        return with(mistake, "scrivere", "write", &two);
+        return mistake.hint(
+            format!("scrivere: {}, oppure \"{value}\" se è un codice", good(short)),
+            format!("write: {}, or \"{value}\" if it is a code", good(short)),
+        );
     }
     if let Some(decimals) = unit.strip_prefix(',')
         && !decimals.is_empty()
         && decimals.bytes().all(|b| b.is_ascii_digit())
     {
-        let mistake = Mistake::new(
-            at,
-            "i decimali vogliono il punto, non la virgola",
-            "decimals take a point, not a comma",
+        // No key takes a fraction.
+        let mistake =
+            Mistake::new(at, "i numeri con la virgola non vanno bene", "numbers with a comma will not do");
+        return with(
+            mistake,
+            "scrivere un numero intero, per esempio",
+            "write a whole number, for instance",
+            number,
         );
-        return with(mistake, "scrivere", "write", &format!("{number}.{decimals}"));
     }
     if let Some(equals) = unquoted_find(value, '=')
         && let Some(second) = value.get(..equals).and_then(|v| v.split_whitespace().next_back())
@@ -80,11 +85,12 @@ pub(super) fn bare(value: &str, key: &str, start: usize) -> Mistake {
             format!("«{value}» non è solo un numero, e senza virgolette non può stare"),
             format!("'{value}' is more than a number, and cannot stand without quotes"),
         );
-        return with(
-            mistake,
-            "scrivere soltanto il numero, oppure tutto tra virgolette",
-            "write the number alone, or all of it in quotes",
-            &format!("{number} oppure \"{value}\""),
+        return mistake.hint(
+            format!(
+                "scrivere soltanto il numero, oppure tutto tra virgolette: {} oppure \"{value}\"",
+                good(number)
+            ),
+            format!("write the number alone, or all of it in quotes: {} or \"{value}\"", good(number)),
         );
     }
     let text = value.replace('"', "");

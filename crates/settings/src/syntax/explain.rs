@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::{Mistake, value};
-use crate::codes;
+use crate::{codes, layers::REPEATED};
 
 /// A whole file of another kind (JSON, XML, HTML), told once.
 pub(super) fn other_format(text: &str) -> Option<Mistake> {
@@ -230,16 +230,23 @@ pub(super) fn structure(text: &str, at: Range<usize>, message: &str) -> Mistake 
     let before = text.get(..line_start).unwrap_or("");
     let mut mistake = if line.trim_start().starts_with('[') {
         let title = line.split('#').next().unwrap_or(line).trim();
+        let several = REPEATED.contains(&name.as_str());
         Mistake::new(
             at,
             format!("la sezione {title} c'è già più sopra"),
             format!("the section {title} is there already, above"),
         )
         .hint(
-            format!(
-                "unire le due sezioni in una sola; se devono essere due, scrivere [[{name}]] in entrambe"
-            ),
-            format!("make one section of the two; if there shall be two, write [[{name}]] in both"),
+            if several {
+                format!("scrivere [[{name}]] in entrambe")
+            } else {
+                "unire le due sezioni in una sola".to_owned()
+            },
+            if several {
+                format!("write [[{name}]] in both")
+            } else {
+                "make one section of the two".to_owned()
+            },
         )
     } else {
         Mistake::new(
