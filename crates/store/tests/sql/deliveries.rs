@@ -114,10 +114,10 @@ async fn retry_ignore_and_reopen_from_each_state() {
                         ("settled", Some("non serve"))
                     ),
                     "retry" if name == "announced" => {
-                        assert_eq!((row.state.as_str(), row.attempts), ("announced", 4))
+                        assert_eq!((row.state.as_str(), row.attempts), ("announced", 4));
                     }
                     "retry" if name == "waiting" => {
-                        assert_eq!((row.state.as_str(), row.attempts), ("waiting", 4))
+                        assert_eq!((row.state.as_str(), row.attempts), ("waiting", 4));
                     }
                     _ => assert_eq!(
                         (row.state.as_str(), row.attempts, row.reason, row.outcome),

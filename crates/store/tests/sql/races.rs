@@ -151,6 +151,35 @@ async fn follow_ups_against_take_at_the_same_instant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_claim_shows_every_message_that_it_counts_as_seen() {
+    let town = Arc::new(Town::new().await);
+    let numbers = town.open("urp", 6).await;
+    let mut writers = JoinSet::new();
+    for number in numbers {
+        let town = Arc::clone(&town);
+        writers.spawn(async move {
+            for _ in 0..25 {
+                town.follow_up(&number).await;
+            }
+        });
+    }
+    let mut checked = 0;
+    while !writers.is_empty() {
+        for it in town.queue("t").claim("urp", "w", 10, FIVE_MINUTES).await.expect("claimed") {
+            let shown = it.messages.as_array().map_or(0, Vec::len);
+            let entry = town.queue("t").release(it.lease, "ancora", Duration::ZERO).await.expect("released");
+            assert_eq!(usize::try_from(entry.seen).expect("small"), shown, "{}", it.number);
+            checked += 1;
+        }
+        while let Some(ended) = writers.try_join_next() {
+            ended.expect("a writer ended well");
+        }
+    }
+    assert!(checked > 6);
+    town.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn reroutes_against_claims_lose_nothing_and_never_deadlock() {
     let town = Arc::new(Town::new().await);
     let numbers = Arc::new(town.open("ambiente", 120).await);
