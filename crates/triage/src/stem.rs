@@ -105,8 +105,13 @@ impl Stems {
     }
 }
 
-/// Endings of nouns that the stemmer takes for infinitives.
-const NOUN_ENDINGS: &[&str] = &["iera", "iere", "ieri", "iero"];
+/// Endings of nouns that the stemmer takes for verb forms, or for words made of others (`cittadinanza` of `cittadino`,
+/// `pubblicita` of `pubblico`): different matters in a town hall.
+const NOUN_ENDINGS: &[&str] = &[
+    "iera", "iere", "ieri", "iero", "anza", "anze", "enza", "enze", "ismo", "ismi", "ista", "isti", "iste",
+    "acita", "alita", "arita", "bilita", "essita", "icita", "ivita", "nsita", "ocita", "orita", "osita",
+    "rsita",
+];
 
 /// `ch` and `gh` at the end of a stem are `c` and `g` written before e and i.
 fn hard(stem: &str) -> &str {
@@ -173,7 +178,7 @@ mod tests {
             asfaltare asfaltato, segnalo segnalazione, segnaliamo segnalare, puzza puzzano, abbaia abbaiano, \
             abbaiano abbaiare, disturbano disturbo, bruciano bruciare, brucia bruciato, chiuso chiude, chiusa chiusura, aperto apre, \
             danneggiato danneggiata, danneggiare danneggiati, ostruito ostruita, ostruito ostruire, otturato otturata, intasato intasati, \
-            raccolta raccolte, raccolto raccolta, sporco sporca, sporche sporco, pericoloso pericolose, residente residenza, scaricare scarico, \
+            raccolta raccolte, raccolto raccolta, sporco sporca, sporche sporco, pericoloso pericolose, residente residenti, scaricare scarico, \
             scaricano scarica, scarichi scarico, funziona funzionano, funzionare funziona, manca mancano, mancante mancanti, inciampato inciampata, \
             affittare affitto, prenotare prenotazione, prenotato prenotare, rinnovare rinnovo, rinnovato rinnovare, autorizzazione autorizzare, \
             vaccinare vaccinazione, sfalcio sfalciare, sfalciata sfalcio, manutenzione manutenzioni, riparare riparazione, ripara riparato";
@@ -191,7 +196,9 @@ mod tests {
             segnale segnalo, potare potete, potatura potere, moto motivo, cartello cartella, mercato merce, fermata fermo, sindaco sindacato, \
             comando come, anziano anzi, cantiere cantare, cantiere canti, lettere letto, tari tar, prestito presto, sede seduta, anno anna, mare maria, \
             ramo rame, cavo cava, palo pala, albo alba, bucato buca, buca bocca, multa molta, fogna foglia, lampione lampada, credito credo, \
-            metano meta, divano diva, ora oro, messo messa, mostra mostro, bando banda, salita sale, rete retta, vita vito, quando qua";
+            metano meta, divano diva, ora oro, messo messa, mostra mostro, bando banda, salita sale, rete retta, vita vito, quando qua, \
+            pubblicita pubblico, comunita comune, cittadinanza cittadino, attivita attivo, ordinanza ordine, importanza importo, presenza presente, \
+            favoritismo favorito, semaforista semaforo, capacita capace, appuntamento appunto";
         let met: Vec<_> = pairs
             .split(", ")
             .map(|pair| pair.trim().split_once(' ').expect("two words"))

@@ -105,7 +105,8 @@ pub(crate) fn split(text: &str) -> Words {
     };
     let mut out =
         Words { folded: String::with_capacity(text.len()), words: Vec::with_capacity(text.len() / 6 + 1) };
-    let mut state = Splitter { out: &mut out, open: None, line: 1, sentence: 0, between: Between::default() };
+    let mut state =
+        Splitter { text, out: &mut out, open: None, line: 1, sentence: 0, between: Between::default() };
     for (at, c) in text.char_indices() {
         state.take(at, c);
     }
@@ -115,6 +116,7 @@ pub(crate) fn split(text: &str) -> Words {
 }
 
 struct Splitter<'a> {
+    text: &'a str,
     out: &'a mut Words,
     /// Start in the text, start in the folded text, class.
     open: Option<(usize, usize, Class)>,
@@ -149,10 +151,18 @@ impl Splitter<'_> {
         }
     }
 
+    /// `sig.`, and single letters (`v. Dante`, `A. Rossi`) other than the words è, a, e, o, i.
     fn after_abbreviation(&self) -> bool {
         self.out.words.last().is_some_and(|last| {
             let word = self.out.folded.get(last.folded.0 as usize..last.folded.1 as usize).unwrap_or("");
-            word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic()) || ABBREVIATIONS.contains(&word)
+            let written = self.text.as_bytes().get(last.start as usize).copied().unwrap_or_default();
+            match word.as_bytes() {
+                [_] => {
+                    written.is_ascii_uppercase()
+                        || written.is_ascii_lowercase() && !b"aeio".contains(&written)
+                }
+                _ => ABBREVIATIONS.contains(&word),
+            }
         })
     }
 
@@ -244,6 +254,7 @@ mod tests {
     fn sentences_end_where_people_end_them() {
         assert_eq!(sentences("Una buca. Delle lettere"), [0, 0, 1, 1]);
         assert_eq!(sentences("il sig. Rossi di v. Dante"), [0; 6]);
+        assert_eq!(sentences("C'è. Spento no. A. Rossi"), [0, 0, 1, 1, 2, 2]);
         assert_eq!(sentences("spento.Grazie"), [0, 1]);
         assert_eq!(sentences("www.comune.it"), [0, 0, 0]);
         assert_eq!(sentences("riga\nseguente"), [0, 0]);
