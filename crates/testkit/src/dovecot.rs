@@ -112,7 +112,7 @@ impl Dovecot {
         fs::write(self.path("cert.pem"), cert)?;
         fs::write(self.path("key.pem"), key)?;
         self.own(&self.path("key.pem"))?;
-        let users: String = USERS.iter().map(|user| format!("{user}:{{PLAIN}}{PASSWORD}::::::\n")).collect();
+        let users: String = USERS.map(|user| format!("{user}:{{PLAIN}}{PASSWORD}::::::\n")).concat();
         fs::write(self.path("users"), users)?;
         let (uid, gid) = self
             .owner
@@ -235,8 +235,8 @@ impl Dovecot {
     ) -> io::Result<()> {
         let dir = self.maildir(user, folder)?;
         let n = self.serial.fetch_add(1, Ordering::Relaxed);
-        let breaks = letter.iter().filter(|b| **b == b'\n').count();
-        let crs = letter.iter().filter(|b| **b == b'\r').count();
+        let breaks = letter.split(|b| *b == b'\n').count() - 1;
+        let crs = letter.split(|b| *b == b'\r').count() - 1;
         // S and W tell Dovecot the sizes on disk and on the wire
         let name = format!(
             "{n:012}.M{n}P{}.test,S={},W={}",

@@ -455,8 +455,10 @@ impl Connection {
             }
             "LIST" => {
                 let state = self.inner.lock();
-                let list: String =
-                    state.folders.keys().map(|name| format!("* LIST () \"/\" \"{name}\"\r\n")).collect();
+                let list: String = state
+                    .folders
+                    .keys()
+                    .fold(String::new(), |all, name| all + "* LIST () \"/\" \"" + name + "\"\r\n");
                 (list.into_bytes(), ok("done"))
             }
             "UID" => {
@@ -479,10 +481,10 @@ impl Connection {
         self.exists = folder.letters.len();
         let mut out = format!("* FLAGS (\\Seen \\Deleted)\r\n* {} EXISTS\r\n* 0 RECENT\r\n", self.exists);
         if let Some(validity) = folder.validity {
-            out += &format!("* OK [UIDVALIDITY {validity}] x\r\n");
+            out = format!("{out}* OK [UIDVALIDITY {validity}] x\r\n");
         }
         if let Some(next) = folder.told_next {
-            out += &format!("* OK [UIDNEXT {next}] x\r\n");
+            out = format!("{out}* OK [UIDNEXT {next}] x\r\n");
         }
         self.open = Some(name.to_owned());
         (out.into_bytes(), format!("OK [READ-{}] open", if write { "WRITE" } else { "ONLY" }))
@@ -503,7 +505,7 @@ impl Connection {
                     let since = day_number(word(5));
                     uids.retain(|uid| folder.letters.get(uid).is_some_and(|l| day_number(&l.date) >= since));
                 }
-                let list: String = uids.iter().map(|uid| format!(" {uid}")).collect();
+                let list = uids.iter().fold(String::new(), |all, uid| all + " " + &uid.to_string());
                 (format!("* SEARCH{list}\r\n").into_bytes(), "OK found".to_owned())
             }
             "FETCH" => (fetch(folder, &uids, command), "OK fetched".to_owned()),

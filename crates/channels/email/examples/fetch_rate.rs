@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             folders: vec!["INBOX".to_owned()],
             start: Start::All,
             after: After::Keep,
-            poll: std::time::Duration::from_secs(60),
+            poll: std::time::Duration::from_mins(1),
             max_message_bytes: 26_214_400,
             password_expires: None,
         };

@@ -188,7 +188,7 @@ impl Channel for EmailChannel {
                 Err(e) if e.fault.is_refusal() => {
                     let mut error = self.error(Trouble::Folder(e), Some(folder), false);
                     let there = session.folders().await.map_err(imap)?;
-                    error.text.push_str(&format!("; the mailbox has: {}", there.join(", ")));
+                    error.text = format!("{}; the mailbox has: {}", error.text, there.join(", "));
                     return Err(error);
                 }
                 Err(e) => return Err(self.error(e.into(), Some(folder), false)),

@@ -171,14 +171,15 @@ pub(crate) fn internal_date(text: &str) -> Option<(civil::Date, Timestamp)> {
     let mut words = text.split_ascii_whitespace();
     let (day, clock, zone) = (words.next()?, words.next()?, words.next().unwrap_or("+0000"));
     let mut ymd = day.split('-');
-    let (d, m, y) = (ymd.next()?.parse().ok()?, ymd.next()?.to_ascii_lowercase(), ymd.next()?.parse().ok()?);
-    let month = i8::try_from(MONTHS.iter().position(|name| *name == m)? + 1).ok()?;
-    let date = civil::Date::new(y, month, d).ok()?;
+    let (day, month, year) =
+        (ymd.next()?.parse().ok()?, ymd.next()?.to_ascii_lowercase(), ymd.next()?.parse().ok()?);
+    let month = i8::try_from(MONTHS.iter().position(|name| *name == month)? + 1).ok()?;
+    let date = civil::Date::new(year, month, day).ok()?;
     let mut hms = clock.split(':');
     let mut part = || hms.next()?.parse::<i8>().ok();
-    let (h, min, s) = (part()?, part()?, part()?);
+    let (hour, minute, second) = (part()?, part()?, part()?);
     // 60 is a leap second
-    let time = civil::Time::new(h, min, s.min(59), 0).ok()?;
+    let time = civil::Time::new(hour, minute, second.min(59), 0).ok()?;
     let (sign, digits) = match zone.as_bytes().first()? {
         b'-' => (-1, zone.get(1..)?),
         b'+' => (1, zone.get(1..)?),

@@ -43,7 +43,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             command: Duration::from_mins(15),
             done: Duration::from_secs(15),
             idle: Duration::from_secs(270),

@@ -184,7 +184,7 @@ impl Session {
         let done = outcome.map_err(|e| without_credentials(e, &target.user, secret))?;
         match done.code {
             Some(Code { name, args }) if name == "CAPABILITY" => {
-                self.capabilities = words_upper(args.as_bytes())
+                self.capabilities = words_upper(args.as_bytes());
             }
             _ => self.capability().await?,
         }

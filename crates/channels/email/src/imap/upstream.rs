@@ -209,9 +209,8 @@ async fn creating(
         }
         other => return other.map(drop),
     };
-    session.run("CREATE", &format!("CREATE {}", mailbox(target)), &mut |_| {}).await.map_err(|e| {
+    session.run("CREATE", &format!("CREATE {}", mailbox(target)), &mut |_| {}).await.inspect_err(|_| {
         tracing::debug!(imap.said = %refused, "the target folder is missing and could not be made");
-        e
     })?;
     // mail programs show subscribed folders only; where that fails, the mail is still in its place
     match session.run("SUBSCRIBE", &format!("SUBSCRIBE {}", mailbox(target)), &mut |_| {}).await {

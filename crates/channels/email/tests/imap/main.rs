@@ -1,6 +1,8 @@
 //! The IMAP channel against a real Dovecot and against a server that misbehaves by script.
 #![allow(unreachable_pub, reason = "modules of a test program")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod config;
 mod dovecot;
 mod faults;
 mod quirks;

@@ -42,7 +42,7 @@ pub fn settings(port: u16, tls: TlsMode) -> EmailSettings {
         folders: vec!["INBOX".to_owned()],
         start: Start::All,
         after: After::Keep,
-        poll: Duration::from_secs(60),
+        poll: Duration::from_mins(1),
         max_message_bytes: 26_214_400,
         password_expires: None,
     }
@@ -109,7 +109,7 @@ impl Running {
     }
 
     pub async fn end(self) -> Result<(), ChannelError> {
-        tokio::time::timeout(Duration::from_secs(60), self.task)
+        tokio::time::timeout(Duration::from_mins(1), self.task)
             .await
             .expect("it ends")
             .expect("it does not panic")
@@ -141,6 +141,6 @@ impl Supervised {
     /// Every error that ended a run.
     pub async fn stop(self) -> Vec<ChannelError> {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(60), self.task).await.expect("it ends").expect("no panic")
+        tokio::time::timeout(Duration::from_mins(1), self.task).await.expect("it ends").expect("no panic")
     }
 }
