@@ -1,6 +1,6 @@
 //! The whole configuration: every file is read and every mistake reported, whichever room a section belongs to.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
 use smista_domain::Lang;
@@ -14,7 +14,6 @@ use smista_triage::{RuleSpec, Rules};
 
 /// Everything that the files say, in types that cannot be wrong.
 pub(crate) struct Configuration {
-    pub(crate) dir: PathBuf,
     pub(crate) town: Town,
     pub(crate) database: DatabaseSettings,
     pub(crate) mailboxes: Vec<EmailSettings>,
@@ -69,7 +68,7 @@ pub(crate) fn directory(flag: Option<PathBuf>, environment: &Environment) -> Pat
 /// Reads everything. `None` when smista.toml itself cannot be used; a configuration without a ruleset when only the rules
 /// or sectors are wrong.
 pub(crate) fn read(dir: PathBuf, environment: Environment) -> (Option<Configuration>, Findings) {
-    let Loaded { dir, sources, diagnostics, mut root, sectors, rule_files } = load(dir, environment);
+    let Loaded { sources, diagnostics, mut root, sectors, rule_files, .. } = load(dir, environment);
     let town = Town::read(&mut root);
     let database =
         root.table("database").map_or_else(|| Some(DatabaseSettings::default()), DatabaseSettings::read);
@@ -97,7 +96,6 @@ pub(crate) fn read(dir: PathBuf, environment: Environment) -> (Option<Configurat
     let errors = || all.iter().filter(|d| d.severity == Severity::Error);
     let configuration = match (town, database) {
         (Some(town), Some(database)) if errors().all(of_rules) => Some(Configuration {
-            dir,
             town,
             database,
             mailboxes: mailboxes.into_iter().map(|(settings, _)| settings).collect(),
@@ -188,10 +186,6 @@ impl Configuration {
             own_domains: self.town.comune.domains.iter().map(|d| d.to_lowercase()).collect(),
             ..ReadSettings::default()
         }
-    }
-    /// How long a claim of `smista queue claim` holds unless said otherwise.
-    pub(crate) fn lease_for(&self) -> Duration {
-        self.town.queue.lease_for
     }
 }
 

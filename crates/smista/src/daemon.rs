@@ -30,6 +30,7 @@ use crate::{
     configuration::Configuration,
     database::{self, Database},
     health::{Health, Severity},
+    holder::Holder,
     monitor::Monitor,
     notifier::Notifier,
     pipeline::{Pipeline, PipelineSettings},
@@ -82,6 +83,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
         },
     };
     let run_dir = configuration.town.state.run_dir.clone();
+    let holder = Holder::of(&configuration.town.state.dir);
     tasks.spawn(speak(speaker, run_dir, health.clone(), stop.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status("waiting for the database")]);
 
@@ -117,7 +119,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     };
     // Channels stop first; what they committed is settled by the pipeline until its own stop.
     let channels_stop = stop.child_token();
-    let mut channels = start_channels(&configuration, &store, &health, &wake, &channels_stop);
+    let mut channels = start_channels(&configuration, &store, &health, &wake, holder.id, &channels_stop);
     let mailboxes = channels.len();
     tasks.spawn(async move { while channels.join_next().await.is_some() {} });
     tasks.spawn(pipeline.run(stop.clone()));
@@ -154,11 +156,12 @@ pub(crate) fn start_channels(
     store: &Store,
     health: &Health,
     wake: &Arc<Notify>,
+    holder: Uuid,
     stop: &CancellationToken,
 ) -> JoinSet<()> {
     let supervisor = Supervisor {
         store: store.clone(),
-        holder: Uuid::now_v7(),
+        holder,
         host: host(),
         health: health.clone(),
         wake: wake.clone(),

@@ -172,7 +172,14 @@ fn embedded(folder: &Path, environment: &Environment, lang: Lang) -> Result<Conf
 async fn fetch(configuration: &Configuration, store: &Store) -> Result<(), Failure> {
     let health = Health::default();
     let stop = CancellationToken::new();
-    let channels = daemon::start_channels(configuration, store, &health, &Arc::new(Notify::new()), &stop);
+    let channels = daemon::start_channels(
+        configuration,
+        store,
+        &health,
+        &Arc::new(Notify::new()),
+        uuid::Uuid::now_v7(),
+        &stop,
+    );
     let caught_up = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         loop {

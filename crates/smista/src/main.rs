@@ -7,6 +7,7 @@ mod daemon;
 mod database;
 mod demo;
 mod health;
+mod holder;
 mod logging;
 mod monitor;
 mod notifier;

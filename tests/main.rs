@@ -1,0 +1,7 @@
+//! The whole program against real servers: PostgreSQL, Dovecot, and a scripted IMAP server for what no real one does on
+//! command. One binary, so that it links once.
+
+mod crashes;
+mod demo;
+mod line;
+mod support;
