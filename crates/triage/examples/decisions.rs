@@ -4,9 +4,9 @@
 //! that begin with the commonest words of the messages, `~typos`, senders and regular expressions. What is measured is what
 //! rules cost that are there and do not hold. Prints one line of JSON for each length of message.
 
-#![allow(clippy::unwrap_used, reason = "a measurement, not a part of the program")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement, not a part of the program")]
 
-use std::{hint::black_box, time::Instant};
+use std::{fmt::Write as _, hint::black_box, time::Instant};
 
 use jiff::Timestamp;
 use smista_domain::{Message, SectorId, Sender, ThreadKeys};
@@ -88,8 +88,16 @@ fn compile(text: String) -> Rules {
         parse(&mut sources, file, &diagnostics).unwrap()
     };
     let ids = ["urp", "lavori-pubblici", "ambiente", "tributi"];
-    let mut sectors: String =
-        ids.iter().map(|id| format!("[[sector]]\nid = \"{id}\"\nname = \"{id}\"\n")).collect();
+    let mut sectors = String::new();
+    for id in ids {
+        let _ = write!(
+            sectors,
+            "[[sector]]
+id = \"{id}\"
+name = \"{id}\"
+"
+        );
+    }
     sectors.push_str("[[kind]]\nid = \"segnalazione\"\nname = \"Segnalazione\"\n");
     let sectors = Sectors::read(section("sectors.toml", sectors));
     let specs = RuleSpec::read_file(section("rules.toml", text));
@@ -104,7 +112,7 @@ fn message(length: usize, numbers: &mut Numbers, words: &[String]) -> Message {
         text.push_str(numbers.pick(SENTENCES));
         text.push(if numbers.below(3) == 0 { '\n' } else { ' ' });
         if numbers.below(4) == 0 {
-            text.push_str(&format!("Si tratta di {}. ", words[numbers.below(words.len())]));
+            let _ = write!(text, "Si tratta di {}. ", words[numbers.below(words.len())]);
         }
     }
     text.truncate(text.floor_char_boundary(length));

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use smista_domain::RulesetId;
 use smista_settings::Spanned;
 
-use crate::{compile::Settings, spec::RuleSpec, stem::ENGINE};
+use crate::{settings::Settings, spec::RuleSpec, stem::ENGINE};
 
 /// The canonical text: one line of JSON with sorted keys. `specs` are sorted by id.
 pub(crate) fn text(specs: &[RuleSpec], settings: &Settings) -> String {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use smista_domain::{KindId, RulesetId, SectorId, VoteSubject};
-use smista_settings::{Diagnostic, Diagnostics, Queue, Sectors, Spanned};
+use smista_settings::{Diagnostic, Diagnostics, Sectors, Spanned};
 
 use crate::{
     canonical,
@@ -20,45 +20,13 @@ use crate::{
     matcher::{Matcher, MatcherBuilder},
     pattern::{self, Fault, Pattern},
     regexes::Expression,
+    settings::Settings,
     spec::RuleSpec,
     stem::Stems,
 };
 
-/// The kind of a message for which no rule knows better.
-pub const DEFAULT_KIND: &str = "segnalazione";
-
 /// Weights beyond this are mistakes.
 const MAX_WEIGHT: i64 = 1000;
-
-/// What decisions depend on besides the rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Who gets what no rule decides.
-    pub fallback: SectorId,
-    /// The winner of a vote needs at least this score. A score of 0 or less never wins.
-    pub min_score: i64,
-    /// And so much more than the second. A tie is never won.
-    pub lead: i64,
-    /// The kind when no rule knows better.
-    pub default_kind: KindId,
-}
-
-impl Settings {
-    /// With this fallback sector, and the defaults for the rest: score 10, lead 1, kind `segnalazione`.
-    pub fn new(fallback: SectorId) -> Self {
-        // The constant has the form of an id (a test says so); the fallback's own name is one in any case.
-        let default_kind = KindId::new(DEFAULT_KIND).or_else(|_| KindId::new(fallback.as_str()));
-        let default_kind =
-            default_kind.unwrap_or_else(|_| unreachable!("a sector id has the form of a kind id"));
-        Self { fallback, min_score: 10, lead: 1, default_kind }
-    }
-}
-
-impl From<&Queue> for Settings {
-    fn from(queue: &Queue) -> Self {
-        Self { min_score: queue.min_score, lead: queue.lead, ..Self::new(queue.fallback.value.clone()) }
-    }
-}
 
 /// A rule that can decide.
 #[derive(Debug)]
@@ -88,13 +56,20 @@ pub(crate) struct Compiled {
 #[derive(Debug, Clone)]
 pub struct Rules(pub(crate) Arc<Compiled>);
 
+/// A pattern that could be read, and as what it stands in the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) value: Pattern,
+    pub(crate) source: Spanned<String>,
+}
+
 /// The lists of a rule that hold patterns.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Patterns {
-    pub(crate) any: Vec<Spanned<Pattern>>,
-    pub(crate) all: Vec<Spanned<Pattern>>,
-    pub(crate) none: Vec<Spanned<Pattern>>,
-    pub(crate) subject: Vec<Spanned<Pattern>>,
+    pub(crate) any: Vec<Written>,
+    pub(crate) all: Vec<Written>,
+    pub(crate) none: Vec<Written>,
+    pub(crate) subject: Vec<Written>,
 }
 
 impl Rules {
@@ -122,7 +97,9 @@ impl Rules {
         for spec in &specs {
             let (rule, patterns) = compiler.rule(spec);
             let findings = lint::rule(spec, &patterns, &compiler.stems);
-            findings.into_iter().for_each(|d| compiler.push(d));
+            for finding in findings {
+                compiler.push(finding);
+            }
             if let Some(finding) = lint::same_conditions(spec, &patterns, &mut conditions, &compiler.stems) {
                 compiler.push(finding);
             }
@@ -190,7 +167,9 @@ fn triggers(rules: &[Rule]) -> (QuickMap<u32, Vec<u32>>, QuickMap<u32, Vec<u32>>
         rule.condition.positive(&mut atoms);
         atoms.sort();
         atoms.dedup();
-        atoms.into_iter().for_each(|atom| *shared.entry(atom).or_default() += 1);
+        for atom in atoms {
+            *shared.entry(atom).or_default() += 1;
+        }
     }
     let (mut by_pattern, mut by_field) =
         (QuickMap::<u32, Vec<u32>>::default(), QuickMap::<u32, Vec<u32>>::default());
@@ -272,12 +251,12 @@ impl Compiler<'_> {
         };
         let mut parts = Vec::new();
         let group = |leaves: Vec<Leaf>| leaves.into_iter().map(Condition::Leaf).collect::<Vec<_>>();
-        let any = self.leaves(&patterns.any, &spec.any, None);
+        let any = self.leaves(&patterns.any, None);
         if !any.is_empty() {
             parts.push(Condition::Any(group(any)));
         }
-        parts.extend(group(self.leaves(&patterns.all, &spec.all, None)));
-        let subject = self.leaves(&patterns.subject, &spec.subject, Some("subject"));
+        parts.extend(group(self.leaves(&patterns.all, None)));
+        let subject = self.leaves(&patterns.subject, Some("subject"));
         if !subject.is_empty() {
             parts.push(Condition::Any(group(subject)));
         }
@@ -293,7 +272,7 @@ impl Compiler<'_> {
                 parts.push(Condition::Any(group(leaves)));
             }
         }
-        let none = self.leaves(&patterns.none, &spec.none, None);
+        let none = self.leaves(&patterns.none, None);
         if !none.is_empty() {
             parts.push(Condition::Not(Box::new(Condition::Any(group(none)))));
         }
@@ -307,7 +286,7 @@ impl Compiler<'_> {
         (Some(rule), patterns)
     }
 
-    fn patterns(&mut self, written: &[Spanned<String>]) -> Vec<Spanned<Pattern>> {
+    fn patterns(&mut self, written: &[Spanned<String>]) -> Vec<Written> {
         let mut out = Vec::new();
         for one in written {
             match pattern::parse(&one.value) {
@@ -315,7 +294,7 @@ impl Compiler<'_> {
                     if pattern.is_function_word(&self.stems) {
                         self.fault(&Fault::FunctionWord, one, false);
                     }
-                    out.push(Spanned::new(pattern, one.span));
+                    out.push(Written { value: pattern, source: one.clone() });
                 }
                 Err(fault) => self.fault(&fault, one, true),
             }
@@ -329,25 +308,21 @@ impl Compiler<'_> {
         self.push(new(code, text.it, text.en).hint(hint.it, hint.en).at_opt(at.span));
     }
 
-    /// Puts patterns into the automata. Labels are what stands in the file, which the spans lead back to.
-    fn leaves(
-        &mut self,
-        patterns: &[Spanned<Pattern>],
-        written: &[Spanned<String>],
-        prefix: Option<&str>,
-    ) -> Vec<Leaf> {
+    /// Puts patterns into the automata.
+    fn leaves(&mut self, patterns: &[Written], prefix: Option<&str>) -> Vec<Leaf> {
         let mut out = Vec::new();
-        let sources = written.iter().filter(|w| pattern::parse(&w.value).is_ok());
-        for (pattern, source) in patterns.iter().zip(sources) {
+        for Written { value, source } in patterns {
             let mut faults = Vec::new();
             let mut slow = false;
-            let id = self.builder.add(&pattern.value, |regex| {
+            let id = self.builder.add(value, |regex| {
                 Expression::new(regex)
                     .map_err(|fault| faults.push(fault))
                     .ok()
                     .inspect(|e| slow = e.is_slow())
             });
-            faults.iter().for_each(|fault| self.fault(fault, source, true));
+            for fault in &faults {
+                self.fault(fault, source, true);
+            }
             if slow {
                 self.push(
                     Diagnostic::warning(
@@ -490,15 +465,4 @@ fn bad_word(key: &str, word: &Spanned<String>) -> Diagnostic {
         format!("write for instance {key} = \"{example}\""),
     )
     .at_opt(word.span)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_kind_is_what_it_says() {
-        let fallback = SectorId::new("urp").expect("valid");
-        assert_eq!(Settings::new(fallback).default_kind.as_str(), DEFAULT_KIND);
-    }
 }

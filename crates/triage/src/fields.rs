@@ -171,10 +171,10 @@ impl Fields {
     }
 }
 
-/// `*` stands for anything; linear in the text for each star.
-fn wildcard(test: &str, text: &str) -> bool {
-    let mut parts = test.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+/// `*` stands for anything; linear in the name for each star.
+fn wildcard(form: &str, name: &str) -> bool {
+    let mut parts = form.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
     let mut parts: Vec<&str> = parts.collect();
     let Some(last) = parts.pop() else { return rest.is_empty() };
     for part in parts {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn wildcards() {
-        for (test, text, holds) in [
+        for (form, name, holds) in [
             ("*.pdf", "modulo.pdf", true),
             ("*.pdf", "modulo.pdf.exe", false),
             ("image/*", "image/jpeg", true),
@@ -201,7 +201,7 @@ mod tests {
             ("abc", "abc", true),
             ("abc", "abcd", false),
         ] {
-            assert_eq!(wildcard(test, text), holds, "{test} {text}");
+            assert_eq!(wildcard(form, name), holds, "{form} {name}");
         }
     }
 

@@ -21,15 +21,17 @@ mod lint;
 mod matcher;
 mod pattern;
 mod regexes;
+mod settings;
 mod spec;
 mod stem;
 mod trial;
 mod typo;
 mod words;
 
-pub use compile::{DEFAULT_KIND, Rules, Settings};
+pub use compile::Rules;
 pub use decide::{BELOW_MIN_SCORE, Context, NO_LEAD, NO_RULE, decide};
 pub use explain::{explain, explain_json, reason};
 pub use pattern::GAP_WORDS;
+pub use settings::{DEFAULT_KIND, Settings};
 pub use spec::{DEFAULT_WEIGHT, RuleSpec};
 pub use trial::{RuleTestFailure, count_examples, test_rules};

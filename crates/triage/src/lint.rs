@@ -7,7 +7,7 @@ use smista_domain::VoteSubject;
 use smista_settings::{Diagnostic, Spanned};
 
 use crate::{
-    compile::Patterns,
+    compile::{Patterns, Written},
     matcher::Identity,
     pattern::{Pattern, Piece},
     spec::RuleSpec,
@@ -108,7 +108,7 @@ fn meaning(pattern: &Pattern, stems: &Stems) -> Vec<Option<Identity>> {
 /// Singular beside plural is no mistake, only needless; the same words twice are.
 fn twice(patterns: &Patterns, out: &mut Vec<Diagnostic>) {
     for list in [&patterns.any, &patterns.all, &patterns.none, &patterns.subject] {
-        let mut seen: BTreeMap<String, &Spanned<Pattern>> = BTreeMap::new();
+        let mut seen: BTreeMap<String, &Written> = BTreeMap::new();
         for pattern in list {
             let Some(first) = seen.get(&pattern.value.to_string()) else {
                 seen.insert(pattern.value.to_string(), pattern);
@@ -123,8 +123,8 @@ fn twice(patterns: &Patterns, out: &mut Vec<Diagnostic>) {
                 "toglierne una: maiuscole, accenti, apostrofi e punteggiatura non fanno differenza",
                 "remove one: case, accents, apostrophes and punctuation make no difference",
             )
-            .at_opt(pattern.span);
-            if let Some(span) = first.span {
+            .at_opt(pattern.source.span);
+            if let Some(span) = first.source.span {
                 double = double.label(span, "la prima è qui", "the first is here");
             }
             out.push(double);
@@ -165,11 +165,11 @@ fn covers(wide: Option<&Identity>, narrow: Option<&Identity>, stems: &Stems) -> 
 fn never(spec: &RuleSpec, patterns: &Patterns, stems: &Stems, out: &mut Vec<Diagnostic>) {
     let excluded_by =
         |pattern: &Pattern| patterns.none.iter().find(|none| implies(pattern, &none.value, stems));
-    let at_none = |diagnostic: Diagnostic, none: &Spanned<Pattern>| match none.span {
+    let at_none = |diagnostic: Diagnostic, none: &Written| match none.source.span {
         Some(span) => diagnostic.label(span, "esclusa qui", "excluded here"),
         None => diagnostic,
     };
-    for pattern in patterns.all.iter() {
+    for pattern in &patterns.all {
         if let Some(none) = excluded_by(&pattern.value) {
             let finding = Diagnostic::error(
                 "rule-never",
@@ -183,7 +183,7 @@ fn never(spec: &RuleSpec, patterns: &Patterns, stems: &Stems, out: &mut Vec<Diag
                 ),
             )
             .hint("togliere una delle due voci", "remove one of the two")
-            .at_opt(pattern.span);
+            .at_opt(pattern.source.span);
             out.push(at_none(finding, none));
         }
     }
@@ -200,7 +200,7 @@ fn never(spec: &RuleSpec, patterns: &Patterns, stems: &Stems, out: &mut Vec<Diag
                     format!("the rule can never hold: everything in '{key}' is excluded by 'none'"),
                 )
                 .hint("rendere più precise le voci di «none»", "make the patterns in 'none' more precise")
-                .at_opt(pattern.span.or(spec.place()))
+                .at_opt(pattern.source.span.or(spec.place()))
             } else {
                 Diagnostic::warning(
                     "rule-pattern-never",
@@ -214,7 +214,7 @@ fn never(spec: &RuleSpec, patterns: &Patterns, stems: &Stems, out: &mut Vec<Diag
                     "togliere una delle due voci, o renderla più precisa",
                     "remove one of the two, or make it more precise",
                 )
-                .at_opt(pattern.span)
+                .at_opt(pattern.source.span)
             };
             out.push(at_none(finding, none));
             if all {
@@ -261,7 +261,7 @@ pub(crate) fn same_conditions<'a>(
     seen: &mut BTreeMap<String, &'a RuleSpec>,
     stems: &Stems,
 ) -> Option<Diagnostic> {
-    let list = |list: &[Spanned<Pattern>]| {
+    let list = |list: &[Written]| {
         let mut all: Vec<String> = list.iter().map(|p| format!("{:?}", meaning(&p.value, stems))).collect();
         all.sort();
         all.dedup();

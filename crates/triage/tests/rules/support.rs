@@ -33,11 +33,11 @@ impl Outcome {
         assert_eq!(self.findings.len(), 1, "{:?}", self.findings);
         let finding = &self.findings[0];
         let span = finding.span.expect("a place");
-        (finding, &self.sources.text(span.file)[span.start..span.end])
+        (finding, self.text_at(span))
     }
     /// The text that a label points at.
     pub(crate) fn text_at(&self, span: smista_settings::Span) -> &str {
-        &self.sources.text(span.file)[span.start..span.end]
+        self.sources.text(span.file).get(span.start..span.end).expect("a place in the text")
     }
 }
 
