@@ -82,6 +82,13 @@ while IFS= read -r file; do
     grep -rqF --include='*.md' --exclude="${file##*/}" "${file##*/}" README.md CONTRIBUTING.md docs || wrong "no document leads to $file"
 done < <(find docs -name '*.md' ! -name README.md)
 ok "$links links between documents"
+names=0
+# shellcheck disable=SC2016  # backticks of Markdown
+while IFS= read -r name; do
+    names=$((names + 1))
+    grep -rqE --include='*.rs' "fn $name\\b" crates tests || wrong "docs/known-failures.md names the test $name, which is not there"
+done < <(sed -n 's/.*|\([^|]*\)|$/\1/p' docs/known-failures.md | grep -oE '`[a-z0-9_]+`' | tr -d '`' | sort -u)
+ok "$names tests that docs/known-failures.md names"
 
 # Our own scripts.
 scripts=(.ci/run deploy/*.sh deploy/dev/*.sh)
