@@ -180,7 +180,7 @@ fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// Covers what may be a secret, character for character: the value of a key that speaks of one (`password = "..."`,
-/// but not `password_file`), and the password in `postgres://user:password@host`.
+/// but not `password_file`), and the password in `postgres://user:password@host` or `...?password=...`.
 fn mask(line: &str) -> String {
     let mut chars: Vec<char> = line.chars().collect();
     if let Some(equals) = chars.iter().position(|c| *c == '=' || *c == ':') {
@@ -203,6 +203,15 @@ fn mask(line: &str) -> String {
             cover(&mut chars, chars_before(start + user.len() + 1), chars_before(start + user_info.len()));
         }
         from = start;
+    }
+    for (found, name) in text.match_indices("password=") {
+        if text.get(..found).is_some_and(|before| before.ends_with(['?', '&'])) {
+            let start = found + name.len();
+            let rest = text.get(start..).unwrap_or("");
+            let end = start + rest.find(['&', '"', '\'', ' ']).unwrap_or(rest.len());
+            let chars_before = |byte: usize| text.get(..byte).map_or(0, |t| t.chars().count());
+            cover(&mut chars, chars_before(start), chars_before(end));
+        }
     }
     chars.into_iter().collect()
 }

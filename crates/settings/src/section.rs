@@ -112,6 +112,11 @@ impl Section {
         self.table.entries.contains_key(key)
     }
 
+    /// True when the key's value came from an environment variable (its span then points at the variable).
+    pub fn is_from_variable(&self, key: &str) -> bool {
+        self.table.entries.get(key).is_some_and(|e| matches!(e.item.value, Value::Loose(_)))
+    }
+
     /// Where a key itself stands (not its value).
     pub fn key_span(&self, key: &str) -> Option<Span> {
         self.table.entries.get(key).and_then(|e| e.key)

@@ -129,8 +129,8 @@ fn read_place(section: &mut Section) -> Option<Place> {
             return None;
         }
     };
-    // A place in a file means: many can read it. From the environment it has none.
-    if url.span.is_some() && has_password(&url.value) {
+    // In a file many can read it.
+    if !section.is_from_variable("url") && has_password(&url.value) {
         section.diagnostics().push(
             Diagnostic::warning(
                 codes::PASSWORD_IN_FILE,

@@ -97,6 +97,7 @@ fn secrets_and_control_characters_are_not_shown() {
         ("password_file = \"urp\"", "password_file = \"urp\""),
         ("password_expires = 2027-01-01", "password_expires = 2027-01-01"),
         ("url = \"postgres://smista:s3gr@to@db/x\"", "url = \"postgres://smista:*******@db/x\""),
+        ("url = 'postgres:///x?password=s3gr&host=/run'", "url = 'postgres:///x?password=****&host=/run'"),
         ("url = \"postgres://smista@db/x\"", "url = \"postgres://smista@db/x\""),
         ("città = \"x://a:b@c\" \"y://d:e@f\"", "città = \"x://a:*@c\" \"y://d:*@f\""),
     ] {
