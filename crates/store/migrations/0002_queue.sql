@@ -137,19 +137,24 @@ create view entry with (security_barrier) as
 -- offset keeps them growing. A function and not a row, because the planner makes a constant of it.
 create function history_offset() returns bigint language sql immutable parallel safe return 0::bigint;
 
--- To be called once when a daemon starts, before it writes: after a restore it moves the offset.
+-- To be called when a daemon starts, before it writes (and by every sweep): after a restore it moves the offset.
 create function align_history() returns bigint language plpgsql set search_path from current as $$
 declare
   highest bigint;
   here bigint;
 begin
-  highest := (select h.position >> 20 from history h order by h.position desc limit 1);
-  here := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
-  if highest is not null and highest >= here + history_offset() then
-    lock table history in share row exclusive mode;
-    execute format('create or replace function history_offset() returns bigint language sql immutable parallel safe return %s::bigint',
-                   highest - here + 1);
-  end if;
+  -- Twice, the second time alone: several daemons may start at once.
+  for turn in 1..2 loop
+    highest := (select h.position >> 20 from history h order by h.position desc limit 1);
+    here := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+    exit when highest is null or highest < here + history_offset();
+    if turn = 1 then
+      lock table history in share row exclusive mode;
+    else
+      execute format('create or replace function history_offset() returns bigint language sql immutable parallel safe return %s::bigint',
+                     highest - here + 1);
+    end if;
+  end loop;
   return history_offset();
 end
 $$;
@@ -879,6 +884,7 @@ create function sweep() returns setof text language plpgsql set search_path from
 declare
   moment timestamptz := clock_timestamp();
 begin
+  perform align_history();
   perform expire(null, 1000);
   perform rescue(1000);
   return query
