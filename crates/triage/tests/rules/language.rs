@@ -2,7 +2,7 @@
 
 use smista_triage::decide;
 
-use crate::support::{check, context, decide_text, message, rule};
+use crate::support::{check, context, decide_text, holds, message, rule};
 
 #[test]
 fn any_needs_one_of_its_patterns() {
@@ -314,4 +314,21 @@ fn a_rule_counts_once_however_often_it_matches() {
     let rules = rule(r#"any = ["buca", "asfalto"]"#);
     let decision = decide_text("Buca, buca, buca! L'asfalto è una buca", &rules);
     assert_eq!((decision.votes.len(), decision.scores[0].score), (1, 10));
+}
+
+#[test]
+fn the_surprises_that_the_documentation_names() {
+    for (pattern, text, found) in [
+        ("~multa", "molta", true),
+        ("mancia", "manca", true),
+        ("informazione", "informare", true),
+        ("passo", "passato", true),
+        ("rifiuto", "rifiutare", true),
+        ("entrata", "entrare", true),
+        ("perso", "perdita", false),
+        ("d'acqua", "dall'acqua", false),
+        ("=mancia", "manca", false),
+    ] {
+        assert_eq!(holds(&rule(&format!("any = [\"{pattern}\"]")), text), found, "{pattern} {text}");
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod default_rules;
+mod documentation;
 mod examples;
 mod explained;
 mod fields;

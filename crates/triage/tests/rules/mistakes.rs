@@ -179,3 +179,24 @@ fn each_message_is_there_in_italian_and_english() {
         }
     }
 }
+
+#[test]
+fn every_code_is_in_the_reference_and_the_other_way_round() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = std::fs::read_to_string(root.join("../../docs/reference/diagnostics.md")).expect("there");
+    let documented: std::collections::BTreeSet<String> = reference
+        .lines()
+        .filter_map(|l| l.strip_prefix("| `rule-")?.split('`').next().map(|c| format!("rule-{c}")))
+        .collect();
+    let mut used = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(root.join("src")).expect("there") {
+        let source = std::fs::read_to_string(entry.expect("readable").path()).expect("text");
+        let codes = source.split('"').filter(|s| s.strip_prefix("rule-").is_some_and(is_code));
+        used.extend(codes.map(str::to_owned));
+    }
+    assert_eq!(used, documented);
+}
+
+fn is_code(rest: &str) -> bool {
+    !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+}

@@ -118,7 +118,7 @@ fn possible(drafts: Vec<Draft>) -> Vec<(String, Draft)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_order_of_files_rules_and_patterns_never_matters(
