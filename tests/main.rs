@@ -2,6 +2,8 @@
 //! command. One binary, so that it links once.
 
 mod crashes;
+mod cuts;
+mod daemons;
 mod demo;
 mod line;
 mod support;

@@ -73,7 +73,7 @@ pub async fn rounds(program: &Path, policy: &str, rounds: usize, random: &mut fa
             tally.letters += 1;
         };
         let before = committed(&store).await.len();
-        let (first, later) = (random.usize(1..=12), random.usize(0..=12));
+        let (first, later) = (random.usize(1..=12), random.usize(0..=4));
         (0..first).for_each(|_| deliver(random));
         let daemon = town.daemon();
         // The moment is drawn: when so many of this round's letters are committed (mail goes on coming in meanwhile), and a
