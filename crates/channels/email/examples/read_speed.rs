@@ -34,9 +34,10 @@ fn lines(size: usize, end: &str) -> String {
 }
 
 fn head(content: &str) -> String {
-    let received: String = (0..6)
+    let received: Vec<String> = (0..6)
         .map(|n| format!("Received: from mx{n}.example.it (mx{n}.example.it [192.0.2.{n}]) by mail{n}.example.it with ESMTPS id ABC{n}; Mon, 23 Nov 2026 08:00:0{n} +0100\r\n"))
         .collect();
+    let received = received.concat();
     format!(
         "Return-Path: <anna@example.it>\r\n{received}DKIM-Signature: v=1; a=rsa-sha256; d=example.it; s=s; b={}\r\nFrom: =?utf-8?Q?Anna_Nicol=C3=B2?= <anna@example.it>\r\nTo: URP <urp@comune.example>\r\nSubject: =?utf-8?Q?Lampione_spento_in_citt=C3=A0?=\r\nDate: Mon, 23 Nov 2026 07:59:00 +0100\r\nMessage-ID: <a@example.it>\r\nReferences: <b@example.it> <c@example.it>\r\nMIME-Version: 1.0\r\nContent-Type: {content}\r\n",
         "A".repeat(340)

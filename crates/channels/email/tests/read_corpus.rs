@@ -14,6 +14,13 @@
 //! Every letter is read with LF and with CRLF line ends, with another Received field and as it stands: the reading is the
 //! same each time. Nothing that the letter's text says is lost: what is expected to be quoted or a signature is kept.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking; the lints' exemption for tests does not reach helper functions"
+)]
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use bytes::Bytes;
@@ -43,7 +50,7 @@ fn parse(path: &Path) -> Case {
     for line in head.lines().filter(|l| !l.starts_with('#')) {
         let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("{name}: {line}"));
         match key {
-            "charset" => charset = value.to_owned(),
+            "charset" => value.clone_into(&mut charset),
             "own" => settings.own_addresses.push(value.to_owned()),
             "keep-automatic" => settings.keep_automatic = value == "true",
             "expect" => {

@@ -1,5 +1,12 @@
 //! Importing letters from files: every letter once, nothing left out silently, memory bounded.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking; the lints' exemption for tests does not reach helper functions"
+)]
+
 use std::{fs, path::Path};
 
 use smista_email::import::{self, ImportFault, ImportItem, ImportOptions};

@@ -1,5 +1,12 @@
 //! Letters that no parser likes: each is read as well as can be, or refused with a reason, in bounded time and memory.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking; the lints' exemption for tests does not reach helper functions"
+)]
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;

@@ -1,5 +1,12 @@
 //! What must hold for every letter that anybody can make up.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking; the lints' exemption for tests does not reach helper functions"
+)]
+
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use bytes::Bytes;

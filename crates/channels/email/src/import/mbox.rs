@@ -93,9 +93,9 @@ impl Mbox {
         let mut too_large = false;
         let mut end = self.at;
         while let Some(line) = self.line()? {
-            if let Some(date) = separator(&line.text, start.is_none()) {
+            if let Some(found) = separator(&line.text, start.is_none()) {
                 if start.is_none() {
-                    (start, envelope, end) = (Some(line.at), date, line.at + line.len);
+                    (start, envelope, end) = (Some(line.at), found.date, line.at + line.len);
                     continue;
                 }
                 let next = self.line()?;
@@ -158,12 +158,8 @@ pub(super) fn begins_mbox(head: &[u8]) -> bool {
     let head = head.trim_ascii_start();
     let mut lines = head.split(|b| *b == b'\n');
     let first = lines.next().unwrap_or_default();
-    match separator(first, true) {
-        None => false,
-        Some(date) => {
-            date.is_some() || separator(first, false).is_some() || lines.next().is_some_and(header_like)
-        }
-    }
+    separator(first, true).is_some()
+        && (separator(first, false).is_some() || lines.next().is_some_and(header_like))
 }
 
 /// True for a line that can stand directly below a separator.
@@ -177,8 +173,14 @@ fn header_like(line: &[u8]) -> bool {
     }
 }
 
+/// A line `From sender date`.
+struct Separator {
+    /// Its date, if that can be read.
+    date: Option<Timestamp>,
+}
+
 /// `From sender date`: a line that separates letters, with its date if that can be read. The first of a file needs none.
-fn separator(line: &[u8], first: bool) -> Option<Option<Timestamp>> {
+fn separator(line: &[u8], first: bool) -> Option<Separator> {
     let rest = line.strip_prefix(b"From ")?;
     if rest.len() > 500 {
         return None;
@@ -194,8 +196,10 @@ fn separator(line: &[u8], first: bool) -> Option<Option<Timestamp>> {
     });
     let year = words.iter().rposition(|w| w.len() == 4 && w.bytes().all(|b| b.is_ascii_digit()));
     match (time, year) {
-        (Some(time), Some(year)) if time > 0 && year > 0 => Some(date(&words, time, year)),
-        _ if first => Some(None),
+        (Some(time), Some(year)) if time > 0 && year > 0 => {
+            Some(Separator { date: date(&words, time, year) })
+        }
+        _ if first => Some(Separator { date: None }),
         _ => None,
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn clean(text: &str) -> String {
 /// Bytes that are, or begin, a character that needs a look: controls, and the lead bytes of C1 controls, no-break and
 /// invisible blanks.
 fn suspect(byte: u8) -> bool {
-    (byte < 0x20) & (byte != b'\t') | (byte == 0x7F) | (byte == 0xC2) | (byte == 0xE2) | (byte == 0xEF)
+    matches!(byte, 0..=0x08 | 0x0A..=0x1F | 0x7F | 0xC2 | 0xE2 | 0xEF)
 }
 
 struct Cleaner {
