@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use smista_domain::Lang;
 use smista_email::{EmailSettings, read::ReadSettings};
 use smista_settings::{
-    Diagnostic, Diagnostics, Environment, FileId, Loaded, Section, Sectors, Severity, Sources, Span, Town,
-    find_config_dir, load, parse, render, summary, to_json,
+    Diagnostic, Diagnostics, Environment, FileId, Loaded, Queue, Section, Sectors, Severity, Sources, Span,
+    Town, codes, find_config_dir, load, parse, render, sort, summary, to_json,
 };
 use smista_store::{Activation, DatabaseSettings, KindRow, SectorRow};
 use smista_triage::{RuleSpec, Rules};
@@ -37,8 +37,7 @@ impl Findings {
     /// Findings of others, for instance failed examples.
     pub(crate) fn add(&mut self, more: impl IntoIterator<Item = Diagnostic>) {
         self.all.extend(more);
-        let place = |d: &Diagnostic| d.span.map(|s| (self.sources.display(s.file), s.start));
-        self.all.sort_by_key(place);
+        sort(&mut self.all, &self.sources);
     }
     /// Without what is not about rules.
     pub(crate) fn only_rules(mut self) -> Self {
@@ -93,7 +92,8 @@ pub(crate) fn read(dir: PathBuf, environment: Environment) -> (Option<Configurat
             path == "sectors.toml" || path.starts_with("rules")
         })
     };
-    let errors = || all.iter().filter(|d| d.severity == Severity::Error);
+    // A password that cannot be read (here: the daemon's credentials may be its alone) stops its own mailbox only.
+    let errors = || all.iter().filter(|d| d.severity == Severity::Error && d.code != codes::SECRET_MISSING);
     let configuration = match (town, database) {
         (Some(town), Some(database)) if errors().all(of_rules) => Some(Configuration {
             town,
@@ -126,9 +126,13 @@ fn compile(
     let sectors = Sectors::read(sectors);
     let specs: Vec<RuleSpec> =
         rule_files.into_iter().flat_map(|(_, section)| RuleSpec::read_file(section)).collect();
+    // Rules are checked even when smista.toml is wrong: every mistake is told in one run.
+    let queue = town.map_or_else(Queue::default, |town| town.queue.clone());
+    if town.is_some() {
+        sectors.check_fallback(&queue.fallback, diagnostics);
+    }
+    let rules = Rules::compile(specs, &sectors, (&queue).into(), diagnostics)?;
     let town = town?;
-    sectors.check_fallback(&town.queue.fallback, diagnostics);
-    let rules = Rules::compile(specs, &sectors, (&town.queue).into(), diagnostics)?;
     files.insert("canonical.json".to_owned(), rules.canonical().to_owned());
     let activation = Activation {
         ruleset: rules.id().0.clone(),

@@ -62,6 +62,13 @@ pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
             stop.cancel();
         });
     }
+    // A terminal that goes away, or a reload that is asked for: rules are read anew at a restart.
+    let mut hangups = signal(SignalKind::hangup()).map_err(|e| Failure::new(FOUND, e.to_string(), e.to_string()))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP does nothing: restart the daemon for changed files");
+        }
+    });
     Ok(stop)
 }
 
@@ -85,6 +92,8 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     let run_dir = configuration.town.state.run_dir.clone();
     let holder = Holder::of(&configuration.town.state.dir);
     tasks.spawn(speak(speaker, run_dir, health.clone(), stop.clone()));
+    let beats = Arc::new(AtomicU64::new(WAITING));
+    tasks.spawn(watchdog(beats.clone(), stop.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status("waiting for the database")]);
 
     let Some(database) = open(&configuration, &health, &stop).await? else {
@@ -107,7 +116,8 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     ));
     let _ = town_cell.set(town.clone());
 
-    let (wake, notifier, beats) = (Arc::new(Notify::new()), Notifier::default(), Arc::new(AtomicU64::new(0)));
+    let (wake, notifier) = (Arc::new(Notify::new()), Notifier::default());
+    beats.store(0, Ordering::Relaxed);
     let pipeline = Pipeline {
         store: store.clone(),
         town: town.clone(),
@@ -115,7 +125,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
         notifier: notifier.clone(),
         health: health.clone(),
         settings: PipelineSettings::default(),
-        beats: beats.clone(),
+        beats,
     };
     // Channels stop first; what they committed is settled by the pipeline until its own stop.
     let channels_stop = stop.child_token();
@@ -134,7 +144,6 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     };
     tasks.spawn(monitor.run(stop.clone()));
     tasks.spawn(database::watch_private(database.watch(), health, stop.clone()));
-    tasks.spawn(watchdog(beats, stop.clone()));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status("running")]);
     tracing::info!(mailboxes, "running");
@@ -236,7 +245,6 @@ async fn open(
                     ]);
                     ready_said = true;
                 }
-                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
                 tokio::select! {
                     () = stop.cancelled() => return Ok(None),
                     () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -268,21 +276,26 @@ async fn activate(
     }
 }
 
+/// Turns of the pipeline so far; `WAITING` while there is no pipeline yet, because the database is being opened.
+pub(crate) type Beats = Arc<AtomicU64>;
+const WAITING: u64 = u64::MAX;
+/// So many quarters of `WatchdogSec=` may pass without a turn of the pipeline (a statement may take a minute).
+const QUARTERS: u32 = 8;
+
 /// Tells systemd that we live: by progress of the pipeline, not by the mere passing of time.
-async fn watchdog(beats: Arc<AtomicU64>, stop: CancellationToken) {
+async fn watchdog(beats: Beats, stop: CancellationToken) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval(limit / 4);
-    let (mut last, mut still) = (beats.load(Ordering::Relaxed), 0_u32);
+    let (mut last, mut still) = (WAITING, 0_u32);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
         let now = beats.load(Ordering::Relaxed);
-        still = if now == last { still + 1 } else { 0 };
+        still = if now == last && now != WAITING { still + 1 } else { 0 };
         last = now;
-        // A batch may take long, a pipeline that has not turned for many periods is stuck: systemd restarts it.
-        if still < 40 {
+        if still < QUARTERS {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
         } else {
             tracing::error!("the pipeline does not move any more: no sign of life is sent to systemd");

@@ -78,6 +78,11 @@ impl Mailbox {
     }
 }
 
+/// A program of the same build, beside the one that runs now.
+pub fn beside(name: &str) -> PathBuf {
+    std::env::current_exe().expect("our own path").with_file_name(name)
+}
+
 /// An installation in a temporary folder.
 pub struct Installation {
     dir: TempDir,
@@ -179,6 +184,11 @@ impl Installation {
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Runs a command whose output goes where ours goes; gives its exit code.
+    pub fn show(&self, args: &[&str]) -> i32 {
+        self.command().args(args).status().expect("the program runs").code().unwrap_or(1)
     }
 
     /// Runs a command that must succeed and gives its JSON.

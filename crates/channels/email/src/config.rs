@@ -448,10 +448,10 @@ impl Reader {
             }
             return None;
         };
+        // Said, but not fatal: the password may be readable for the daemon alone (systemd credentials), and a mailbox without
+        // its password fails alone, while the others go on.
         if let Err(diagnostic) = source.load() {
-            let span = source.span();
-            self.wrong(diagnostic, span);
-            return None;
+            self.section.diagnostics().push(diagnostic.at_opt(source.span()));
         }
         Some(Password::Source(source))
     }
