@@ -1,6 +1,7 @@
 //! The whole program against real servers: PostgreSQL, Dovecot, and a scripted IMAP server for what no real one does on
 //! command. One binary, so that it links once.
 
+mod check;
 mod crashes;
 mod cuts;
 mod daemons;
