@@ -10,7 +10,8 @@ use std::{
 
 fn samples(kind: &str) -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/config").join(kind);
-    let mut all: Vec<PathBuf> = fs::read_dir(dir).expect("there").map(|e| e.expect("readable").path()).collect();
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(dir).expect("there").map(|e| e.expect("readable").path()).collect();
     all.sort();
     all
 }
@@ -33,7 +34,8 @@ fn every_broken_configuration_is_told_as_written_down() {
     let all = samples("invalid");
     assert!(all.len() >= 100, "{}", all.len());
     for dir in all {
-        let expected = fs::read_to_string(dir.join("expected.txt")).expect("every sample has its expected.txt");
+        let expected =
+            fs::read_to_string(dir.join("expected.txt")).expect("every sample has its expected.txt");
         let output = check(&dir, &[]);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let shown = dir.display();
@@ -60,7 +62,8 @@ fn nothing_is_said_of_valid_configurations() {
 #[test]
 fn programs_get_the_same_findings_as_json_in_every_language() {
     for dir in samples("invalid") {
-        let expected = fs::read_to_string(dir.join("expected.txt")).expect("every sample has its expected.txt");
+        let expected =
+            fs::read_to_string(dir.join("expected.txt")).expect("every sample has its expected.txt");
         let remedies = expected.matches("  Cosa fare: ").count();
         for language in ["it", "en"] {
             let output = check(&dir, &["--json", "--lang", language]);
