@@ -63,7 +63,8 @@ pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
         });
     }
     // A terminal that goes away, or a reload that is asked for: rules are read anew at a restart.
-    let mut hangups = signal(SignalKind::hangup()).map_err(|e| Failure::new(FOUND, e.to_string(), e.to_string()))?;
+    let mut hangups =
+        signal(SignalKind::hangup()).map_err(|e| Failure::new(FOUND, e.to_string(), e.to_string()))?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             tracing::info!("SIGHUP does nothing: restart the daemon for changed files");

@@ -1,5 +1,7 @@
 //! Logs: to the journal under systemd, else to standard error. English, structured, never a person's data.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What is logged unless `SMISTA_LOG` says otherwise.
@@ -12,9 +14,12 @@ fn filter(default: &str) -> EnvFilter {
 /// The daemon's log: the journal when standard error is connected to it, else lines on standard error.
 pub(crate) fn daemon() {
     let journal = under_journal().then(tracing_journald::layer).and_then(Result::ok);
-    let lines = journal
-        .is_none()
-        .then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    let lines = journal.is_none().then(|| {
+        tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+    });
     let _ = tracing_subscriber::registry()
         .with(journal.map(|layer| layer.with_filter(filter(DAEMON))))
         .with(lines.map(|layer| layer.with_filter(filter(DAEMON))))
@@ -23,8 +28,11 @@ pub(crate) fn daemon() {
 
 /// Commands for people are silent but for warnings.
 pub(crate) fn command() {
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .without_time();
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter("warn"))).try_init();
 }
 
