@@ -149,8 +149,8 @@ impl Sources {
         let Some(entry) = self.entries.get(id.0) else { return (1, 1) };
         let line = entry.lines.partition_point(|start| *start <= offset).max(1);
         let start = entry.lines.get(line - 1).copied().unwrap_or(0);
-        let column = entry.text.char_indices().skip_while(|(at, _)| *at < start);
-        (line, column.take_while(|(at, _)| *at < offset).count() + 1)
+        let rest = entry.text.get(start..).unwrap_or("");
+        (line, rest.char_indices().take_while(|(at, _)| start + at < offset).count() + 1)
     }
 
     /// The text of a line (from 1) without its line end.

@@ -109,3 +109,35 @@ fn nothing_is_said_of_valid_ones() {
         }
     }
 }
+
+/// Every default stands in the reference, and every key of the sample configuration, switched off or not, is explained there.
+#[test]
+fn the_reference_has_every_key_and_default() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("there");
+    let page = read("docs/reference/configuration.md");
+    let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| `")).collect();
+    let defaults: toml::Table = read("crates/settings/src/defaults.toml").parse().expect("TOML");
+    for (section, keys) in defaults {
+        for (key, value) in keys.as_table().expect("a section") {
+            let shown = format!("`{value}`");
+            let explains = |row: &&&str| {
+                row.contains(&format!("| `{key}` ")) || row.contains(&format!("| `{section}.{key}` "))
+            };
+            let row = rows.iter().find(explains);
+            assert!(row.is_some_and(|r| r.contains(&shown)), "[{section}] {key} = {value}");
+        }
+    }
+    for file in ["config/smista.toml", "config/sectors.toml"] {
+        for line in read(file).lines() {
+            let line = line.trim_start_matches("# ");
+            let Some((key, _)) = line.split_once('=') else { continue };
+            let key = key.trim();
+            if key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+                let is_there =
+                    rows.iter().any(|r| r.contains(&format!("`{key}`")) || r.contains(&format!(".{key}`")));
+                assert!(is_there || page.contains(&format!("`{key}`")), "{file}: {key}");
+            }
+        }
+    }
+}

@@ -7,6 +7,9 @@ use toml::de::DeTable;
 /// A statement may go on over this many lines (a long list); beyond, looking for its end is given up.
 const MAX_LINES: usize = 400;
 
+/// So many times the end of a statement is looked for in one file: a file of nothing but openings must not take hours.
+const MAX_TRIALS: usize = 2_000;
+
 /// A part that cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
@@ -30,6 +33,7 @@ pub(super) fn broken(text: &str) -> Vec<Broken> {
     let mut found = Vec::new();
     // The header above; Err while that one is itself broken.
     let mut above: Result<Option<usize>, ()> = Ok(None);
+    let mut trials = 0;
     let mut i = 0;
     while let Some(line) = lines.get(i) {
         let part = slice(text, line).trim_start();
@@ -37,7 +41,7 @@ pub(super) fn broken(text: &str) -> Vec<Broken> {
             i += 1;
             continue;
         }
-        let last = if part.starts_with('[') { Ok(i) } else { statement_end(text, &lines, i) };
+        let last = if part.starts_with('[') { Ok(i) } else { statement_end(text, &lines, i, &mut trials) };
         let (end, is_good) = match last {
             Ok(end) if part.starts_with('[') => (end, is_valid(slice(text, line))),
             Ok(end) => (end, true),
@@ -60,7 +64,12 @@ pub(super) fn broken(text: &str) -> Vec<Broken> {
 }
 
 /// The last line of the statement that begins on line `first`: Ok when it can be read.
-fn statement_end(text: &str, lines: &[Range<usize>], first: usize) -> Result<usize, usize> {
+fn statement_end(
+    text: &str,
+    lines: &[Range<usize>],
+    first: usize,
+    trials: &mut usize,
+) -> Result<usize, usize> {
     let begin = lines.get(first).map_or(0, |l| l.start);
     let until = |last: usize| text.get(begin..lines.get(last).map_or(begin, |l| l.end)).unwrap_or("");
     if is_valid(until(first)) {
@@ -70,7 +79,14 @@ fn statement_end(text: &str, lines: &[Range<usize>], first: usize) -> Result<usi
         return Err(first);
     }
     let limit = lines.len().min(first + MAX_LINES);
-    if let Some(last) = (first + 1..limit).find(|last| closes(lines, text, *last) && is_valid(until(*last))) {
+    let mut is_end = |last: &usize| {
+        if *trials >= MAX_TRIALS || !closes(lines, text, *last) {
+            return false;
+        }
+        *trials += 1;
+        is_valid(until(*last))
+    };
+    if let Some(last) = (first + 1..limit).find(&mut is_end) {
         return Ok(last);
     }
     // Its end is lost: up to a line that closes it, or before one that begins something else.

@@ -429,3 +429,9 @@ proptest::proptest! {
         proptest::prop_assert_eq!(is_wrong, !found(&text).is_empty());
     }
 }
+
+#[test]
+fn a_file_of_nothing_but_openings_comes_to_an_end() {
+    let text = "a = [\"\n".repeat(5_000);
+    assert_eq!(found(&text).len(), MAX_TOLD);
+}
