@@ -21,7 +21,7 @@ use crate::{Lease, Result, Store, StoreError, clean, packed, sql_time};
 const LOST_LEASE: &str = "SM001";
 
 /// No call waits longer than this for the database: beyond it the connection counts as dead.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The intake of one channel. Clones are the same intake.
 #[derive(Debug, Clone)]

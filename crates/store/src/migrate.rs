@@ -21,6 +21,7 @@ impl Store {
         let mut connection = self.connect_alone().await?;
         // A migration may take long on a large table; it waits for others' migrations, too.
         connection.execute("set statement_timeout = 0").await?;
+        check_encoding(&mut connection).await?;
         let schema = self.schema();
         if !schema_exists(&mut connection, schema.as_str()).await? {
             // Only when it is missing: an owner without the right to create schemas may have been given one.
@@ -62,6 +63,21 @@ impl Store {
         };
         Err(StoreError::SchemaBehind { schema: self.schema().to_string(), what })
     }
+}
+
+/// Citizens write in every script: a database that cannot hold them would refuse their letters one by one.
+async fn check_encoding(connection: &mut sqlx::PgConnection) -> Result<()> {
+    let encoding = sqlx::query_scalar!("select current_setting('server_encoding') as \"it!\"")
+        .fetch_one(connection)
+        .await?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(StoreError::Denied {
+        hint: "its encoding must be UTF8: create it with createdb --encoding=UTF8 --template=template0"
+            .to_owned(),
+        source: format!("server_encoding is {encoding}").into(),
+    })
 }
 
 async fn schema_exists(connection: &mut sqlx::PgConnection, schema: &str) -> Result<bool> {

@@ -217,12 +217,14 @@ impl TestPostgres {
         let open = || fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         command.stdout(open()).stderr(open());
         let running = spawn(command);
-        let pid_file = data.join("postmaster.pid");
+        let (pid_file, pid) = (data.join("postmaster.pid"), running.pid.to_string());
         let mut dead = false;
         wait_until("the test server to be ready", || {
             dead = running.wait(Duration::ZERO);
             let text = fs::read_to_string(&pid_file).unwrap_or_default();
-            dead || text.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            // A killed server's file is still there, and says "ready", too.
+            dead || (lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready"))
         });
         assert!(!dead, "the test server ended: {}", fs::read_to_string(&log).unwrap_or_default());
         self.server = Some(running);

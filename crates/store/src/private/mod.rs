@@ -219,8 +219,8 @@ impl Keeper {
     /// Uses the server, its own or another's, until told to stop (`Ok`) or until it is gone (`Err`: try again).
     async fn once(&self) -> Result<(), PrivateError> {
         let account = Account::choose(&self.settings.dir, self.settings.user.as_deref())?;
-        account.check_reach(&self.settings.dir)?;
         account.make_private_dir(&self.settings.dir)?;
+        account.check_reach(&self.settings.dir)?;
         loop {
             if let Some(lock) = Lock::try_exclusive(&self.cluster.lock, &account)? {
                 let started = tokio::select! {
