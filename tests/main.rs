@@ -1,6 +1,13 @@
 //! The whole program against real servers: PostgreSQL, Dovecot, and a scripted IMAP server for what no real one does on
 //! command. One binary, so that it links once.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "what fails here fails its test, and says so"
+)]
+
 mod check;
 mod crashes;
 mod cuts;

@@ -1,7 +1,9 @@
 //! Embeds the demo's letters and the default configuration, so that `smista demo` works wherever the binary is.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     io::Result,
     path::{Path, PathBuf},
 };
@@ -21,13 +23,14 @@ fn files(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn table(name: &str, root: &Path, paths: &[PathBuf]) -> String {
-    let rows: String = paths
-        .iter()
-        .map(|p| format!("    ({:?}, include_bytes!({:?})),\n", p.strip_prefix(root).unwrap_or(p), p))
-        .collect();
-    format!(
-        "/// Embedded files: path and content.\npub(crate) static {name}: &[(&str, &[u8])] = &[\n{rows}];\n"
-    )
+    let mut text =
+        format!("/// Embedded files: path and content.\npub(crate) static {name}: &[(&str, &[u8])] = &[\n");
+    for path in paths {
+        let (shown, path) =
+            (path.strip_prefix(root).unwrap_or(path).display().to_string(), path.display().to_string());
+        let _ = writeln!(text, "    ({shown:?}, include_bytes!({path:?})),");
+    }
+    text + "];\n"
 }
 
 #[allow(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]

@@ -76,11 +76,14 @@ if [ "$what" = all ]; then
     counts=$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored;.*/\1 \2 \3/p' "$log" |
         awk '{ p += $1; f += $2; i += $3 } END { printf "%d passed, %d failed, %d ignored", p, f, i }')
     note '' 'tests' "$counts"
+    total=$(printf '%s' "$counts" | sed 's/, [0-9]* ignored$//')
 fi
 
 printf '\n== summary (%d s, %s)\n' "$SECONDS" "$(rustc --version)"
 printf '%s\n' "${steps[@]}"
 if [ "$skipped" -gt 0 ]; then printf '%d step(s) skipped, see above\n' "$skipped"; fi
+# The plain line that says how many tests ran, whatever runner they had.
+if [ -n "${total:-}" ]; then printf '%s\n' "$total"; fi
 if [ "$failed" -gt 0 ]; then
     printf '%d step(s) FAILED\n' "$failed"
     exit 1

@@ -102,12 +102,9 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
         return Ok(());
     };
     let store = database.store.clone();
-    let rules = match activate(&configuration, &store, &environment, &health, &stop).await? {
-        Some(rules) => rules,
-        None => {
-            database.close().await;
-            return Ok(());
-        }
+    let Some(rules) = activate(&configuration, &store, &environment, &health, &stop).await? else {
+        database.close().await;
+        return Ok(());
     };
     let town = Arc::new(Town::new(
         configuration.town.comune.time_zone.clone(),

@@ -24,25 +24,21 @@ pub(crate) struct Database {
 pub(crate) async fn open(configuration: &Configuration, role: Role) -> Result<Database, Failure> {
     let settings = &configuration.database;
     let url = settings.url().map_err(|found| Failure { code: CONFIG, text: found.text, hint: found.hint })?;
-    let (mut options, private) = match url {
-        Some(url) => (StoreOptions::from_url(&url, settings.schema.clone())?, None),
-        None => {
-            let state = &configuration.town.state;
-            let private = PrivatePostgres::attach_or_start(
-                PrivateSettings::new(&state.dir, &state.run_dir, state.user.clone()),
-                role,
-            )
-            .await
-            .map_err(|error| Failure {
-                code: UNAVAILABLE,
-                text: Text::new(
-                    error.in_lang(smista_domain::Lang::It),
-                    error.in_lang(smista_domain::Lang::En),
-                ),
-                hint: None,
-            })?;
-            (StoreOptions::new(private.connect_options(), settings.schema.clone()), Some(private))
-        }
+    let (mut options, private) = if let Some(url) = url {
+        (StoreOptions::from_url(&url, settings.schema.clone())?, None)
+    } else {
+        let state = &configuration.town.state;
+        let private = PrivatePostgres::attach_or_start(
+            PrivateSettings::new(&state.dir, &state.run_dir, state.user.clone()),
+            role,
+        )
+        .await
+        .map_err(|error| Failure {
+            code: UNAVAILABLE,
+            text: Text::new(error.in_lang(smista_domain::Lang::It), error.in_lang(smista_domain::Lang::En)),
+            hint: None,
+        })?;
+        (StoreOptions::new(private.connect_options(), settings.schema.clone()), Some(private))
     };
     options.max_connections = settings.max_connections;
     match Store::connect(options).await {

@@ -33,15 +33,14 @@ impl Holder {
         file.try_lock().ok()?;
         let mut text = String::new();
         file.read_to_string(&mut text).ok()?;
-        let id = match text.trim().parse() {
-            Ok(id) => id,
-            Err(_) => {
-                let id = Uuid::now_v7();
-                file.set_len(0).ok()?;
-                file.rewind().ok()?;
-                file.write_all(id.to_string().as_bytes()).ok()?;
-                id
-            }
+        let id = if let Ok(id) = text.trim().parse() {
+            id
+        } else {
+            let id = Uuid::now_v7();
+            file.set_len(0).ok()?;
+            file.rewind().ok()?;
+            file.write_all(id.to_string().as_bytes()).ok()?;
+            id
         };
         Some(Self { id, _lock: Some(file) })
     }

@@ -64,7 +64,7 @@ impl Monitor {
         let (sectors, next) = self.store.woken(after).await?;
         self.notifier.ready(sectors);
         *position = Some(next);
-        if turn % COUNT_EVERY == 0 {
+        if turn.is_multiple_of(COUNT_EVERY) {
             self.judge(&self.store.numbers().await?);
             self.passwords();
             rulesets::follow(&self.configuration, &self.store, &self.environment, &self.town, &self.health)

@@ -53,7 +53,7 @@ pub(crate) async fn activate_or_follow(
     };
     match active(configuration, store, environment).await? {
         Some(rules) => {
-            differ(health, &rules, why);
+            differ(health, &rules, &why);
             Ok(rules)
         }
         None => Err(Failure::new(
@@ -84,12 +84,12 @@ pub(crate) async fn follow(
             town.set_rules(rules.clone());
         }
         let own = configuration.ruleset.as_ref().is_some_and(|r| r.rules.id().0 == id);
-        if own { health.clear("ruleset-differs", "") } else { differ(health, &rules, why) }
+        if own { health.clear("ruleset-differs", "") } else { differ(health, &rules, &why) }
     }
     Ok(())
 }
 
-fn differ(health: &Health, rules: &Rules, why: Text) {
+fn differ(health: &Health, rules: &Rules, why: &Text) {
     health.raise(
         "ruleset-differs",
         "",

@@ -50,11 +50,11 @@ impl BackOff {
         let most = match remedy {
             Remedy::WaitForDatabase => Duration::from_secs(3),
             Remedy::Yield => Duration::from_secs(2),
-            Remedy::Reconnect => Duration::from_secs(60),
-            Remedy::AskOperator => Duration::from_secs(300),
+            Remedy::Reconnect => Duration::from_mins(1),
+            Remedy::AskOperator => Duration::from_mins(5),
         };
         let step = self.next.min(most);
-        self.next = (self.next * 2).min(Duration::from_secs(600));
+        self.next = (self.next * 2).min(Duration::from_mins(10));
         step.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 }
@@ -197,7 +197,7 @@ mod tests {
         let mut back_off = BackOff::new();
         let waits: Vec<Duration> = (0..12).map(|_| back_off.after(false, Remedy::Reconnect)).collect();
         assert!(waits[0] <= Duration::from_millis(500) && waits[0] >= Duration::from_millis(250));
-        assert!(waits[11] >= Duration::from_secs(30) && waits[11] <= Duration::from_secs(60));
+        assert!(waits[11] >= Duration::from_secs(30) && waits[11] <= Duration::from_mins(1));
         assert!(back_off.after(true, Remedy::Reconnect) <= Duration::from_millis(500));
     }
 

@@ -1,5 +1,7 @@
 //! `smista deliveries ...` and `smista ledger`: what came in, what became of it, and does it add up.
 
+use std::io::Write as _;
+
 use comfy_table::{Cell, CellAlignment};
 use smista_domain::{DeliveryState, Lang, Outcome};
 use smista_store::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView, LedgerRow, Store};
@@ -32,7 +34,6 @@ pub(crate) async fn run(store: &Store, command: DeliveriesCommand, show: &Show) 
             let unknown = || DeliveryError::Unknown(id);
             if raw {
                 let bytes = store.delivery_bytes(id).await?.ok_or_else(unknown)?;
-                use std::io::Write as _;
                 let _ = std::io::stdout().lock().write_all(&bytes);
                 return Ok(());
             }

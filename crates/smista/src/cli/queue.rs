@@ -38,7 +38,7 @@ impl From<QueueError> for Failure {
         }
         match error {
             QueueError::Store(error) => error.into(),
-            other => Self { code: FOUND, text: other.text(), hint: other.hint() },
+            other @ QueueError::Rejected(_) => Self { code: FOUND, text: other.text(), hint: other.hint() },
         }
     }
 }
@@ -156,7 +156,6 @@ pub(crate) fn print_rows(rows: &[QueueRow], show: &Show) {
         say(lang, "Tipo", "Kind"),
         say(lang, "Oggetto", "Subject"),
         say(lang, "Stato", "State"),
-        say(lang, "Ricevuta", "Received"),
         say(lang, "Motivo", "Reason"),
     ]);
     for row in rows {
@@ -170,15 +169,11 @@ pub(crate) fn print_rows(rows: &[QueueRow], show: &Show) {
             Cell::new(&row.kind),
             Cell::new(short(&row.subject, 60)),
             Cell::new(state),
-            Cell::new(show.time(row.received_at)),
-            Cell::new(short(&reason(&row.decision, lang), 110)),
+            Cell::new(short(&reason(&row.decision, lang), 160)),
         ]);
     }
     render::print(&table.to_string());
-    render::print(&match lang {
-        Lang::It => format!("{} segnalazioni.", rows.len()),
-        Lang::En => format!("{} segnalazioni.", rows.len()),
-    });
+    render::print(&format!("{} segnalazioni.", rows.len()));
 }
 
 /// The reason of a route in one line, from the stored decision.

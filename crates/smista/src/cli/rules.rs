@@ -35,17 +35,16 @@ pub(crate) fn usable(
     findings: &Findings,
     lang: Lang,
 ) -> Result<Configuration, Failure> {
-    match configuration {
-        Some(configuration) => Ok(configuration),
-        None => {
-            print_findings(findings, lang, false);
-            Err(Failure::new(
-                CONFIG,
-                "La configurazione non è utilizzabile: correggere gli errori indicati qui sopra.",
-                "The configuration cannot be used: mend the mistakes named above.",
-            )
-            .hint("`smista check` li mostra di nuovo.", "`smista check` shows them again."))
-        }
+    if let Some(configuration) = configuration {
+        Ok(configuration)
+    } else {
+        print_findings(findings, lang, false);
+        Err(Failure::new(
+            CONFIG,
+            "La configurazione non è utilizzabile: correggere gli errori indicati qui sopra.",
+            "The configuration cannot be used: mend the mistakes named above.",
+        )
+        .hint("`smista check` li mostra di nuovo.", "`smista check` shows them again."))
     }
 }
 
