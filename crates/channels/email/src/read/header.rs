@@ -42,10 +42,10 @@ const KEPT: &[&str] = &[
     "original-message-id",
 ];
 
-/// Fields of which more than the first few matter.
-const MANY: usize = 50;
-/// No field's value is looked at beyond this.
-const MAX_VALUE: usize = 256 * 1024;
+/// Fields of one name that are kept.
+const MANY: usize = 8;
+/// No field's value is looked at beyond this: a thousand addressees fit.
+const MAX_VALUE: usize = 64 * 1024;
 /// A name longer than this is no header.
 const MAX_NAME: usize = 200;
 
@@ -83,7 +83,7 @@ impl<'x> Fields<'x> {
             Some(over) if name == "references" => value.get(over..).unwrap_or(value),
             _ => value.get(..MAX_VALUE).unwrap_or(value),
         };
-        if self.list.len() < MANY * 4 && self.all(name).count() < MANY {
+        if self.all(name).count() < MANY {
             self.list.push((name, value));
         }
     }

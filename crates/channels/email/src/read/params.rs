@@ -149,7 +149,7 @@ fn bare_value(at: &[u8]) -> (Vec<u8>, &[u8]) {
             value = value.get(..blank).unwrap_or_default();
             break;
         }
-        from = blank + 1;
+        from = value.len() - word.len();
     }
     (value.trim_ascii().to_vec(), rest)
 }

@@ -78,8 +78,13 @@ pub(crate) fn base64(body: &[u8]) -> Vec<u8> {
         rest = after;
         match BASE64.get(usize::from(byte)).copied().unwrap_or(SKIP) {
             SKIP => {
-                if byte == b'\n' && clear_text_follows(rest) {
-                    break;
+                if byte == b'\n' && (rest.starts_with(b"\n") || rest.starts_with(b"\r\n")) {
+                    // An empty line, and below it something that is no base64: a footer in clear, where the length
+                    // needed no padding.
+                    rest = rest.trim_ascii_start();
+                    if !base64_line(rest) {
+                        break;
+                    }
                 }
             }
             PAD => {
@@ -107,16 +112,13 @@ pub(crate) fn base64(body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The first line of `rest` is whole groups of base64.
+/// The first line of `rest` is whole groups of base64. A long line is judged by its beginning.
 fn base64_line(rest: &[u8]) -> bool {
-    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-    let line = rest.get(..end).unwrap_or(rest).trim_ascii();
-    line.len() % 4 == 0 && line.iter().all(|b| BASE64.get(usize::from(*b)).is_some_and(|v| *v != SKIP))
-}
-
-/// An empty line and below it something that is no base64: a footer in clear, where the length needed no padding.
-fn clear_text_follows(rest: &[u8]) -> bool {
-    (rest.starts_with(b"\n") || rest.starts_with(b"\r\n")) && !base64_line(rest.trim_ascii_start())
+    let window = rest.get(..100).unwrap_or(rest);
+    let end = memchr::memchr(b'\n', window).unwrap_or(window.len());
+    let line = window.get(..end).unwrap_or(window).trim_ascii();
+    let whole = line.len() % 4 == 0 || end == window.len();
+    whole && line.iter().all(|b| BASE64.get(usize::from(*b)).is_some_and(|v| *v < 64 || *v == PAD))
 }
 
 /// The bytes of an unfinished group of four.
