@@ -2,12 +2,16 @@
 
 use std::{
     fmt::Write as _,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
 use secrecy::SecretString;
 
 use crate::{codes, diagnostic::Diagnostic, environment::Environment, loader::why_unreadable, source::Span};
+
+/// No password is longer, in octets; a file that is was named by mistake.
+const MAX_SECRET: u64 = 65_536;
 
 /// Where a secret is found. Debug output never shows the secret.
 #[derive(Debug, Clone)]
@@ -78,7 +82,9 @@ impl SecretSource {
 }
 
 fn read(path: &Path, shown: &str) -> Result<SecretString, Diagnostic> {
-    let bytes = std::fs::read(path).map_err(|e| {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_SECRET).read_to_end(&mut bytes));
+    read.map_err(|e| {
         let why = why_unreadable(&e);
         Diagnostic::error(
             codes::SECRET_MISSING,
