@@ -29,6 +29,13 @@ fn peak_kb() -> String {
     status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default().to_owned()
 }
 
+/// Our own processor time in seconds (user and system; the kernel counts in hundredths).
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>());
@@ -57,7 +64,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let intake = MemoryIntake::new(&name);
         intake.forget_bytes();
         let (channel, stop) = (Arc::new(EmailChannel::new(settings)), CancellationToken::new());
-        let begun = Instant::now();
+        let (begun, cpu_before) = (Instant::now(), cpu());
         let task = tokio::spawn({
             let (intake, stop) = (intake.clone(), stop.clone());
             async move { channel.run(intake, stop).await }
@@ -69,7 +76,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let contents = intake.contents();
         #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = contents.committed() as f64 / seconds;
-        println!("{round}: {} letters in {seconds:.2} s: {rate:.0}/s; {}", contents.committed(), peak_kb());
+        let cpu = cpu() - cpu_before;
+        println!(
+            "{round}: {} letters in {seconds:.2} s: {rate:.0}/s; {cpu:.2} s of processor here; {}",
+            contents.committed(),
+            peak_kb()
+        );
     }
     Ok(())
 }

@@ -8,4 +8,4 @@ pub mod read;
 
 pub use channel::EmailChannel;
 pub use config::EmailSettings;
-pub use imap::{Timing, budget::MemoryBudget};
+pub use imap::{Timing, advice::advice, budget::MemoryBudget};

@@ -88,13 +88,24 @@ impl Fault {
     /// True if a `NO` names a state that passes by itself (RFC 5530, or the words that servers without codes use).
     pub fn passes_by_itself(&self) -> bool {
         let Self::No(said) = self else { return !matches!(self, Self::Password(_) | Self::Insecure(_)) };
-        if said.code.as_ref().is_some_and(|c| {
-            matches!(c.name.as_str(), "UNAVAILABLE" | "INUSE" | "LIMIT" | "SERVERBUG" | "CONTACTADMIN")
-        }) {
-            return !said.has_code("CONTACTADMIN");
+        match said.code.as_ref().map(|c| c.name.as_str()) {
+            Some("UNAVAILABLE" | "INUSE" | "LIMIT" | "SERVERBUG") => true,
+            Some(
+                "AUTHENTICATIONFAILED"
+                | "AUTHORIZATIONFAILED"
+                | "EXPIRED"
+                | "CONTACTADMIN"
+                | "NOPERM"
+                | "PRIVACYREQUIRED"
+                | "NONEXISTENT",
+            ) => false,
+            _ => {
+                let text = said.text.to_ascii_lowercase();
+                ["temporar", "try again", "too many", "maximum number of connections", "unavailable"]
+                    .iter()
+                    .any(|word| text.contains(word))
+            }
         }
-        let text = said.text.to_ascii_lowercase();
-        ["temporar", "try again", "too many", "in use", "unavailable"].iter().any(|word| text.contains(word))
     }
 }
 

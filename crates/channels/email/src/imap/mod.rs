@@ -3,11 +3,13 @@
 //! We speak IMAP ourselves (`wire`, `response`, `session`): the libraries that were tried report success when a server said NO
 //! or hung up, and that is how mail is lost (docs/adr). What is here is the small part of RFC 3501 that fetching needs.
 
+pub mod advice;
 pub mod budget;
 pub(crate) mod encode;
 pub mod error;
 pub(crate) mod fetch;
 pub(crate) mod generation;
+pub(crate) mod login;
 pub(crate) mod mailbox;
 pub mod response;
 pub mod session;

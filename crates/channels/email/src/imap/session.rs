@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     Timing,
-    encode::{Piece, astring, base64, mailbox, utf7_decode},
+    encode::{mailbox, utf7_decode},
     error::{Fault, ImapError, ServerText},
-    response::{Code, Response, Status, parse, words_upper},
+    response::{Response, Status, parse, words_upper},
     tls,
     wire::{Stream, Wire},
 };
@@ -62,16 +62,16 @@ pub(crate) struct Opened {
 /// The words of a tagged OK.
 pub(crate) type Done = ServerText;
 
-type Sink<'a> = &'a mut (dyn FnMut(Response) + Send);
+pub(super) type Sink<'a> = &'a mut (dyn FnMut(Response) + Send);
 
 /// A logged-in (or about to be) connection.
 pub(crate) struct Session<S = Box<dyn Stream>> {
     wire: Wire<S>,
     timing: Timing,
-    tags: u32,
-    capabilities: Vec<String>,
+    pub(super) tags: u32,
+    pub(super) capabilities: Vec<String>,
     /// The greeting said that we are logged in already.
-    trusted: bool,
+    pub(super) trusted: bool,
     /// How many messages the open folder has, as far as we were told.
     pub(crate) exists: Option<u32>,
     /// Set by EXISTS: the folder may have something new. Cleared by whoever looks.
@@ -155,55 +155,6 @@ impl Session {
         session.issuer = issuer;
         Ok(session)
     }
-
-    /// Logs in and asks again what the server can do.
-    pub(crate) async fn log_in(&mut self, target: &Target) -> Result<(), ImapError> {
-        if self.trusted {
-            return self.capability().await;
-        }
-        if self.capabilities.is_empty() {
-            self.capability().await?;
-        }
-        let secret = target.password.expose_secret();
-        let outcome = if self.can("AUTH=PLAIN") {
-            self.authenticate_plain(&target.user, secret).await
-        } else if self.can("LOGINDISABLED") {
-            return Err(ImapError::new(
-                "LOGIN",
-                Fault::Insecure("the server offers neither LOGIN nor AUTHENTICATE PLAIN on this connection"),
-            ));
-        } else {
-            let pieces = [
-                Piece::Text("LOGIN ".to_owned()),
-                astring(&target.user),
-                Piece::Text(" ".to_owned()),
-                astring(secret),
-            ];
-            self.run_pieces("LOGIN", &pieces, &mut |_| {}).await
-        };
-        let done = outcome.map_err(|e| without_credentials(e, &target.user, secret))?;
-        match done.code {
-            Some(Code { name, args }) if name == "CAPABILITY" => {
-                self.capabilities = words_upper(args.as_bytes());
-            }
-            _ => self.capability().await?,
-        }
-        Ok(())
-    }
-
-    async fn authenticate_plain(&mut self, user: &str, password: &str) -> Result<Done, ImapError> {
-        let initial = base64(format!("\0{user}\0{password}").as_bytes());
-        if self.can("SASL-IR") {
-            let command = format!("AUTHENTICATE PLAIN {initial}");
-            return self.run("AUTHENTICATE", &command, &mut |_| {}).await;
-        }
-        let tag = self.send_line("AUTHENTICATE", "AUTHENTICATE PLAIN").await?;
-        if let Some(done) = self.until("AUTHENTICATE", &tag, true, &mut |_| {}).await? {
-            return Ok(done);
-        }
-        self.send("AUTHENTICATE", format!("{initial}\r\n").as_bytes()).await?;
-        self.finish("AUTHENTICATE", &tag, &mut |_| {}).await
-    }
 }
 
 impl<S: Stream> Session<S> {
@@ -246,7 +197,7 @@ impl<S: Stream> Session<S> {
         }
     }
 
-    async fn capability(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn capability(&mut self) -> Result<(), ImapError> {
         self.capabilities.clear();
         self.run("CAPABILITY", "CAPABILITY", &mut |_| {}).await.map(drop)
     }
@@ -272,11 +223,11 @@ impl<S: Stream> Session<S> {
         Ok(response)
     }
 
-    async fn send(&mut self, command: &'static str, bytes: &[u8]) -> Result<(), ImapError> {
+    pub(super) async fn send(&mut self, command: &'static str, bytes: &[u8]) -> Result<(), ImapError> {
         self.wire.write(bytes, self.timing.silence).await.map_err(|f| ImapError::new(command, f))
     }
 
-    async fn send_line(&mut self, name: &'static str, line: &str) -> Result<String, ImapError> {
+    pub(super) async fn send_line(&mut self, name: &'static str, line: &str) -> Result<String, ImapError> {
         self.tags += 1;
         let tag = format!("S{}", self.tags);
         self.send(name, format!("{tag} {line}\r\n").as_bytes()).await?;
@@ -284,7 +235,7 @@ impl<S: Stream> Session<S> {
     }
 
     /// Reads on until the tagged answer. With `plus`, a `+` ends it too (`None`).
-    async fn until(
+    pub(super) async fn until(
         &mut self,
         name: &'static str,
         tag: &str,
@@ -316,7 +267,12 @@ impl<S: Stream> Session<S> {
         }
     }
 
-    async fn finish(&mut self, name: &'static str, tag: &str, on: Sink<'_>) -> Result<Done, ImapError> {
+    pub(super) async fn finish(
+        &mut self,
+        name: &'static str,
+        tag: &str,
+        on: Sink<'_>,
+    ) -> Result<Done, ImapError> {
         // without `plus`, only the tagged answer ends it
         Ok(self.until(name, tag, false, on).await?.unwrap_or_default())
     }
@@ -344,38 +300,6 @@ impl<S: Stream> Session<S> {
         let done = self.run(name, line, on).await;
         self.wire.keep = usual;
         done
-    }
-
-    async fn run_pieces(
-        &mut self,
-        name: &'static str,
-        pieces: &[Piece],
-        on: Sink<'_>,
-    ) -> Result<Done, ImapError> {
-        self.tags += 1;
-        let tag = format!("S{}", self.tags);
-        let non_sync = self.can("LITERAL+");
-        let mut out = format!("{tag} ").into_bytes();
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Literal(bytes) => {
-                    let plus = if non_sync { "+" } else { "" };
-                    out.extend_from_slice(format!("{{{}{plus}}}\r\n", bytes.len()).as_bytes());
-                    if !non_sync {
-                        self.send(name, &out).await?;
-                        out.clear();
-                        if let Some(done) = self.until(name, &tag, true, on).await? {
-                            return Ok(done);
-                        }
-                    }
-                    out.extend_from_slice(bytes);
-                }
-            }
-        }
-        out.extend_from_slice(b"\r\n");
-        self.send(name, &out).await?;
-        self.finish(name, &tag, on).await
     }
 
     /// EXAMINE or SELECT.
@@ -499,18 +423,4 @@ impl<S: Stream> Session<S> {
 fn connect_fault(error: std::io::Error) -> Fault {
     // getaddrinfo's failures have no raw OS error of their own
     if error.raw_os_error().is_none() { Fault::Resolve(error) } else { Fault::Connect(error) }
-}
-
-/// Some servers quote the command that they refuse. What they say is kept only without the user's name and password.
-fn without_credentials(mut error: ImapError, user: &str, password: &str) -> ImapError {
-    if let Fault::No(said) | Fault::Bad(said) | Fault::Bye(said) = &mut error.fault {
-        let coded = base64(format!("\0{user}\0{password}").as_bytes());
-        if let Some(code) = &mut said.code {
-            code.args.clear();
-        }
-        for secret in [coded.as_str(), password, user].into_iter().filter(|s| !s.is_empty()) {
-            said.text = said.text.replace(secret, "***");
-        }
-    }
-    error
 }

@@ -3,7 +3,7 @@
 //! Invariant: a folder that cannot be opened stops only itself, as long as another folder of the mailbox can.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
@@ -42,8 +42,8 @@ pub(crate) struct Run<I> {
     pub(crate) intake: I,
     /// Set when something was committed, or the server had nothing more.
     pub(crate) worked: AtomicBool,
-    /// Folders that could not be opened.
-    pub(crate) closed: Mutex<HashSet<String>>,
+    /// Folders that could not be opened, and what is said about them.
+    pub(crate) closed: Mutex<BTreeMap<String, String>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -69,10 +69,8 @@ impl<I: Intake> Run<I> {
                         self.closed(|closed| closed.remove(name));
                     }
                     Err(Trouble::Folder(e)) if self.others_go_on(name) => {
-                        self.intake.pulse(Pulse::Warning {
-                            code: "folder-missing",
-                            text: format!("folder {name}: {e}; see 'folders' in the mailbox's [[email]]"),
-                        });
+                        self.closed(|closed| closed.insert(name.clone(), format!("folder {name}: {e}")));
+                        self.say_closed();
                         again.insert(name.clone(), Instant::now() + self.shared.timing.folder_retry);
                     }
                     Err(trouble) => return Err((trouble, Some(name.clone()))),
@@ -91,7 +89,7 @@ impl<I: Intake> Run<I> {
         }
     }
 
-    fn closed<T>(&self, work: impl FnOnce(&mut HashSet<String>) -> T) -> T {
+    fn closed<T>(&self, work: impl FnOnce(&mut BTreeMap<String, String>) -> T) -> T {
         work(&mut self.closed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -99,9 +97,17 @@ impl<I: Intake> Run<I> {
     fn others_go_on(&self, name: &str) -> bool {
         let all = self.shared.settings.folders.len();
         self.closed(|closed| {
-            closed.insert(name.to_owned());
+            closed.entry(name.to_owned()).or_default();
             closed.len() < all
         })
+    }
+
+    fn say_closed(&self) {
+        let said: Vec<String> =
+            self.closed(|closed| closed.values().filter(|v| !v.is_empty()).cloned().collect());
+        if !said.is_empty() {
+            self.intake.pulse(Pulse::Warning { code: "folder-missing", text: said.join("; ") });
+        }
     }
 
     fn of<'f>(&'f self, name: &'f str) -> Folder<'f, I> {
@@ -155,6 +161,8 @@ impl<I: Intake> Run<I> {
                 continue;
             }
             self.intake.pulse(Pulse::CaughtUp { scope: folder.scope.folder.to_owned() });
+            // "caught up" speaks for this folder alone: what is wrong with others is said again
+            self.say_closed();
             return Ok(Some(standing));
         }
     }

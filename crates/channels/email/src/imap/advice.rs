@@ -1,0 +1,295 @@
+//! What each code means and what to do about it, in both languages: the one place where that stands. Errors of the channel and its
+//! warnings carry the code; whoever shows them to people looks here.
+
+/// A code, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advice {
+    /// The code of a `ChannelError` or of a `Pulse::Warning`.
+    pub code: &'static str,
+    /// What happened, in Italian and English.
+    pub what: (&'static str, &'static str),
+    /// What to do now, in Italian and English.
+    pub todo: (&'static str, &'static str),
+}
+
+const fn advice_of(
+    code: &'static str,
+    what: (&'static str, &'static str),
+    todo: (&'static str, &'static str),
+) -> Advice {
+    Advice { code, what, todo }
+}
+
+const BY_ITSELF: (&str, &str) = ("nulla: smista riprova da solo", "nothing: it is tried again by itself");
+
+/// Every code of this channel.
+pub const ADVICE: &[Advice] = &[
+    advice_of(
+        "dns",
+        ("il nome del server di posta non si trova", "the mail server's name cannot be found"),
+        (
+            "controllare «host» e il DNS di questa macchina; smista intanto riprova",
+            "see 'host', and the machine's name server; it is tried again",
+        ),
+    ),
+    advice_of(
+        "connect",
+        ("il server di posta non risponde", "the mail server does not answer"),
+        (
+            "controllare «host», «port», il firewall e se il server è acceso; smista intanto riprova",
+            "see 'host' and 'port', the firewall, and whether the server runs; it is tried again",
+        ),
+    ),
+    advice_of(
+        "tls-untrusted",
+        (
+            "il certificato del server di posta è firmato da un ente non riconosciuto",
+            "the mail server's certificate is signed by an issuer that is not trusted",
+        ),
+        (
+            "se il server usa una CA propria, indicarla in «ca_file»; altrimenti non fidarsi: qualcuno potrebbe essersi messo in mezzo",
+            "if the server has an own CA, set 'ca_file'; otherwise do not trust it: somebody may be in between",
+        ),
+    ),
+    advice_of(
+        "tls-expired",
+        ("il certificato del server di posta è scaduto", "the mail server's certificate has expired"),
+        ("chi gestisce il server deve rinnovarlo", "the server's administrator must renew it"),
+    ),
+    advice_of(
+        "tls-name",
+        (
+            "il certificato del server di posta è di un altro nome",
+            "the mail server's certificate is for another name",
+        ),
+        (
+            "scrivere in «host» il nome indicato dal gestore della posta",
+            "set 'host' to the name that the mail provider states",
+        ),
+    ),
+    advice_of(
+        "tls-certificate",
+        (
+            "il certificato del server di posta non è accettabile",
+            "the mail server's certificate is not acceptable",
+        ),
+        ("chi gestisce il server deve sostituirlo", "the server's administrator must replace it"),
+    ),
+    advice_of(
+        "tls-none",
+        ("questa porta non parla TLS da subito", "this port does not speak TLS at once"),
+        ("provare tls = \"starttls\", o la porta 993", "perhaps tls = \"starttls\", or another 'port' (993)"),
+    ),
+    advice_of(
+        "tls",
+        ("la cifratura della connessione non riesce", "the connection cannot be encrypted"),
+        BY_ITSELF,
+    ),
+    advice_of(
+        "tls-roots",
+        (
+            "mancano i certificati con cui controllare il server",
+            "there are no certificates to check the server against",
+        ),
+        (
+            "installare il pacchetto ca-certificates, o indicare «ca_file»",
+            "install the package ca-certificates, or set 'ca_file'",
+        ),
+    ),
+    advice_of(
+        "insecure",
+        (
+            "il server non offre una connessione cifrata, e la password non viene mandata in chiaro",
+            "the server offers no encrypted connection, and the password is not sent in the clear",
+        ),
+        ("controllare «tls» e «port»", "see 'tls' and 'port'"),
+    ),
+    advice_of(
+        "password",
+        ("la password della casella non si può leggere", "the mailbox's password cannot be read"),
+        ("controllare «password_file» o «password_env»", "see 'password_file' or 'password_env'"),
+    ),
+    advice_of(
+        "login-refused",
+        ("il server di posta rifiuta utente o password", "the mail server refuses user or password"),
+        (
+            "controllare «user» e la password, che potrebbe essere scaduta o cambiata",
+            "see 'user' and the password, which may have expired or been changed",
+        ),
+    ),
+    advice_of(
+        "login-unavailable",
+        ("il server di posta per ora non lascia entrare", "the mail server lets nobody in for now"),
+        BY_ITSELF,
+    ),
+    advice_of(
+        "command-refused",
+        ("il server di posta rifiuta un comando", "the mail server refuses a command"),
+        BY_ITSELF,
+    ),
+    advice_of("timeout", ("il server di posta tace", "the mail server is silent"), BY_ITSELF),
+    advice_of(
+        "protocol",
+        ("il server di posta risponde in modo incomprensibile", "the mail server's answer is no IMAP"),
+        BY_ITSELF,
+    ),
+    advice_of(
+        "connection-lost",
+        ("la connessione al server di posta è caduta", "the connection to the mail server is lost"),
+        BY_ITSELF,
+    ),
+    advice_of(
+        "folder-missing",
+        ("una cartella della casella non si può aprire", "a folder of the mailbox cannot be opened"),
+        (
+            "controllare «folders» nella sua [[email]] e che l'utente possa leggerla; «smista check --connect» elenca quelle che ci sono",
+            "see 'folders' in the mailbox's [[email]], and that this user may read it; 'smista check --connect' lists those that there are",
+        ),
+    ),
+    advice_of(
+        "uidvalidity-missing",
+        (
+            "il server di posta non numera i messaggi in modo stabile (manca UIDVALIDITY)",
+            "the mail server does not number its messages for good (no UIDVALIDITY)",
+        ),
+        (
+            "questa casella non si può leggere senza rischiare di perdere posta: serve un altro server",
+            "this mailbox cannot be watched without risking mail: another server is needed",
+        ),
+    ),
+    advice_of(
+        "lease-lost",
+        ("un altro smista legge ora questa casella", "another daemon watches this mailbox now"),
+        ("nulla: continua l'altro", "nothing: the other daemon goes on"),
+    ),
+    advice_of(
+        "database",
+        ("il database non accetta i messaggi", "the database does not take the messages"),
+        (
+            "nulla si perde: la lettura riprende quando il database torna",
+            "nothing is lost: fetching goes on when the database is back",
+        ),
+    ),
+    advice_of(
+        "internal-error",
+        ("un errore di smista ha chiuso la connessione", "an error in smista ended the connection"),
+        (
+            "smista riprova da solo; segnalarlo a chi lo mantiene",
+            "it is tried again by itself; please report it",
+        ),
+    ),
+    advice_of(
+        "uid-not-served",
+        (
+            "il server elenca messaggi che poi non consegna",
+            "the server lists messages that it does not serve",
+        ),
+        (
+            "smista li richiede da solo; «smista deliveries list» li mostra. Se restano, chiedere a chi gestisce il server",
+            "they are tried again by themselves; 'smista deliveries list' shows them. If they stay, ask the server's administrator",
+        ),
+    ),
+    advice_of(
+        "uidvalidity-changed",
+        ("il server ha rinumerato una cartella", "the server renumbered a folder"),
+        (
+            "nulla: i messaggi già presi si riconoscono dal contenuto e non si aprono di nuovo",
+            "nothing: known messages are recognised by their bytes and are not opened again",
+        ),
+    ),
+    advice_of(
+        "folder-read-only",
+        ("il server permette solo di leggere la cartella", "the server allows only reading of the folder"),
+        (
+            "dare all'utente il diritto di modificarla, o mettere after = \"keep\"",
+            "give the user the right to change it, or set after = \"keep\"",
+        ),
+    ),
+    advice_of(
+        "after-refused",
+        ("il server rifiuta ciò che chiede «after»", "the server refuses what 'after' asks for"),
+        (
+            "controllare la cartella di destinazione e i diritti dell'utente; smista intanto riprova",
+            "see the target folder and the user's rights; it is tried again",
+        ),
+    ),
+    advice_of(
+        "upstream-mismatch",
+        (
+            "sul server c'è un messaggio diverso da quello preso con lo stesso numero: non viene cancellato",
+            "the server's message differs from the one that was taken in under its number: it is not deleted",
+        ),
+        ("guardare la casella", "look at the mailbox"),
+    ),
+    advice_of(
+        "no-uidplus",
+        (
+            "il server non sa cancellare singoli messaggi (manca UIDPLUS): restano segnati come cancellati",
+            "the server cannot remove single messages (no UIDPLUS): they stay marked as deleted",
+        ),
+        (
+            "compattare la casella ogni tanto con un programma di posta",
+            "compact the mailbox from time to time with a mail program",
+        ),
+    ),
+    advice_of(
+        "few-connections",
+        ("il server permette meno connessioni del solito", "the server allows fewer connections than usual"),
+        ("nulla: le cartelle si leggono a turno", "nothing: the folders take turns"),
+    ),
+];
+
+/// What a code means, if it is one of this channel's.
+pub fn advice(code: &str) -> Option<&'static Advice> {
+    ADVICE.iter().find(|advice| advice.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_words_are_there() {
+        let unique: BTreeSet<&str> = ADVICE.iter().map(|a| a.code).collect();
+        assert_eq!(unique.len(), ADVICE.len());
+        for a in ADVICE {
+            assert!(a.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", a.code);
+            assert!([a.what.0, a.what.1, a.todo.0, a.todo.1].iter().all(|s| s.len() > 10), "{}", a.code);
+        }
+    }
+
+    /// Every code that stands in this room's source has its advice.
+    #[test]
+    fn no_code_is_without_advice() {
+        let sources = [
+            include_str!("trouble.rs"),
+            include_str!("mailbox.rs"),
+            include_str!("upstream.rs"),
+            include_str!("generation.rs"),
+            include_str!("watch.rs"),
+            include_str!("../channel.rs"),
+        ];
+        let mut found = BTreeSet::new();
+        for source in sources {
+            for marker in [
+                "code: \"",
+                "self.warn(\n                \"",
+                "self.warn(\"",
+                "coded(\"",
+                "=> (\"",
+                "                (\"",
+            ] {
+                for (at, _) in source.match_indices(marker) {
+                    let rest = source.get(at + marker.len()..).unwrap_or_default();
+                    found.extend(rest.split('"').next().filter(|c| !c.contains(' ') && c.len() < 30));
+                }
+            }
+        }
+        assert!(found.len() > 20, "{found:?}");
+        for code in found {
+            assert!(advice(code).is_some(), "{code} has no advice");
+        }
+    }
+}
