@@ -20,7 +20,8 @@ pub struct ChannelStatus {
     pub updated_at: Timestamp,
     /// Who holds it now, if anybody.
     pub holder: Option<ChannelHolder>,
-    /// How far it has come in each of its scopes.
+    /// How far it has come in each of its scopes. (What a channel keeps for itself under a scope that begins with `*` is
+    /// left out.)
     pub cursors: Vec<ChannelCursor>,
 }
 
@@ -84,7 +85,7 @@ impl Store {
                     l.holder as \"holder?\", l.host as \"host?\", l.epoch as \"epoch?\", l.ends_at as \"ends_at?\",
                     coalesce((select jsonb_agg(jsonb_build_object('scope', u.scope, 'generation', u.generation,
                                 'position', u.position, 'updated_at', u.updated_at) order by u.scope)
-                       from cursors u where u.channel = c.name), '[]') as \"cursors!: Json<Vec<ChannelCursor>>\"
+                       from cursors u where u.channel = c.name and not starts_with(u.scope, '*')), '[]') as \"cursors!: Json<Vec<ChannelCursor>>\"
                from channels c left join leases l on l.name = c.name and l.ends_at > clock_timestamp()
               order by c.name"
         )

@@ -6,7 +6,8 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool,
+    Connection as _, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -52,6 +53,8 @@ impl StoreOptions {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) pool: PgPool,
+    /// For leases alone: a renewal must not wait behind the work that it covers.
+    pub(crate) lease_pool: PgPool,
     pub(crate) options: StoreOptions,
 }
 
@@ -65,9 +68,15 @@ impl Store {
 
     /// Opens the pool without a connection: for a daemon that starts while the database is down.
     pub fn connect_lazy(options: StoreOptions) -> Self {
+        let pool = Self::open(&options, options.max_connections);
+        let lease_pool = Self::open(&options, 2);
+        Self { pool, lease_pool, options }
+    }
+
+    fn open(options: &StoreOptions, max_connections: u32) -> PgPool {
         let (schema, statement_timeout) = (options.schema.clone(), options.statement_timeout);
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
+        PgPoolOptions::new()
+            .max_connections(max_connections)
             .acquire_timeout(options.acquire_timeout)
             .idle_timeout(Duration::from_mins(5))
             .max_lifetime(Duration::from_hours(1))
@@ -75,8 +84,7 @@ impl Store {
                 let schema = schema.clone();
                 Box::pin(async move { prepare(connection, &schema, statement_timeout).await })
             })
-            .connect_lazy_with(options.connect.clone());
-        Self { pool, options }
+            .connect_lazy_with(options.connect.clone())
     }
 
     /// The pool: its connections have this town's search path.
@@ -117,7 +125,9 @@ impl Store {
 
     /// The server's version in its own words, for instance `15.18 (Debian 15.18-0+deb12u1)`.
     pub async fn server_version(&self) -> Result<String> {
-        Ok(sqlx::query_scalar!("select current_setting('server_version') as \"it!\"").fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar!("select current_setting('server_version') as \"it!\"")
+            .fetch_one(&self.pool)
+            .await?)
     }
 
     /// A connection outside the pool, set like those of the pool: for LISTEN, migrations and long reports.
@@ -136,6 +146,41 @@ impl Store {
     /// Closes every connection; whoever still wants one gets [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.pool.close().await;
+        self.lease_pool.close().await;
+    }
+}
+
+/// A connection that goes back to the pool only if its call came to an end. One that was given up in the middle is closed: the
+/// pool would ask it for a sign of life first, and wait for ever where the network has swallowed the server.
+#[derive(Debug)]
+pub(crate) struct Careful {
+    connection: PoolConnection<Postgres>,
+    well: bool,
+}
+
+impl Careful {
+    /// One of the pool's.
+    pub(crate) async fn of(pool: &PgPool) -> Result<Self> {
+        Ok(Self { connection: pool.acquire().await?, well: false })
+    }
+
+    /// Awaits a call on this connection, at most that long.
+    pub(crate) async fn run<T>(
+        mut self,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
+        let done = tokio::time::timeout(limit, call(&mut self.connection)).await;
+        self.well = done.is_ok();
+        done.unwrap_or_else(|_| Err(StoreError::unavailable("no answer from the database in time")))
+    }
+}
+
+impl Drop for Careful {
+    fn drop(&mut self) {
+        if !self.well {
+            self.connection.close_on_drop();
+        }
     }
 }
 

@@ -4,18 +4,18 @@
 //! when it happened. Each call is one statement and so one transaction (functions of migration 0010): there is no moment at
 //! which a crash, a freeze or a cut leaves half of it.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use smista_domain::{
     Accepted, Announced, ChannelName, Cursor, Delivery, DeliveryKey, Digest, Intake, IntakeError, Known,
     Pulse, Upstream, UpstreamTask,
 };
-use sqlx::types::JsonValue;
+use sqlx::{PgConnection, types::JsonValue};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use crate::{Lease, Result, Store, StoreError, clean, packed, sql_time};
+use crate::{Lease, Result, Store, StoreError, clean, connect::Careful, packed, sql_time};
 
 /// The code that `intake_lease` raises.
 const LOST_LEASE: &str = "SM001";
@@ -56,21 +56,22 @@ impl StoreIntake {
         }
     }
 
-    /// Runs a call with its time limit and gives its errors their meaning for a channel.
-    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T, IntakeError> {
-        let done = tokio::time::timeout(PATIENCE, call).await;
-        let error = match done {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error,
-            Err(_) => StoreError::unavailable("no answer from the database in time"),
+    /// Runs a call on a connection, with its time limit, and gives its errors their meaning for a channel.
+    async fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T, IntakeError> {
+        let done = match Careful::of(&self.store.pool).await {
+            Ok(connection) => connection.run(PATIENCE, call).await,
+            Err(error) => Err(error),
         };
-        match (&self.lease, error) {
+        done.map_err(|error| match (&self.lease, error) {
             (Some(lease), StoreError::Rejected { code, .. }) if code == LOST_LEASE => {
                 lease.set_lost();
-                Err(lease.lost_error().into())
+                lease.lost_error().into()
             }
-            (_, error) => Err(error.into()),
-        }
+            (_, error) => error.into(),
+        })
     }
 
     fn must_be_mine(&self, channel: &ChannelName) -> Result<()> {
@@ -81,18 +82,26 @@ impl StoreIntake {
         }
     }
 
-    async fn accept_batch(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted> {
+    /// What must be done before a connection is asked for.
+    async fn pack(&self, batch: Vec<Delivery>) -> Result<Columns> {
         for delivery in &batch {
             self.must_be_mine(&delivery.channel)?;
         }
-        let total = batch.len();
-        let columns = if total == 0 {
-            Columns::default()
-        } else {
-            tokio::task::spawn_blocking(|| Columns::of(batch)).await.map_err(StoreError::other)??
-        };
+        if batch.is_empty() {
+            return Ok(Columns::default());
+        }
+        tokio::task::spawn_blocking(|| Columns::of(batch)).await.map_err(StoreError::other)?
+    }
+
+    async fn accept_packed(
+        &self,
+        connection: &mut PgConnection,
+        columns: Columns,
+        advance: Option<Cursor>,
+    ) -> Result<Accepted> {
+        let total = columns.keys.len();
         let cursor = CursorColumns::of(advance);
-        // After the packing, as late as can be.
+        // As late as can be.
         let (lease, holder, epoch) = self.claim()?;
         let done = sqlx::query!(
             "select made as \"made!\", recognised as \"recognised!\" from intake_accept(
@@ -115,7 +124,7 @@ impl StoreIntake {
             cursor.generation,
             cursor.position,
         )
-        .fetch_one(&self.store.pool)
+        .fetch_one(&mut *connection)
         .await?;
         let new = usize::try_from(done.made).unwrap_or(0);
         let recognised = usize::try_from(done.recognised).unwrap_or(0);
@@ -125,7 +134,12 @@ impl StoreIntake {
         Ok(Accepted { new, recognised, known: total.saturating_sub(new + recognised) })
     }
 
-    async fn announce_batch(&self, announced: Vec<Announced>, advance: Option<Cursor>) -> Result<()> {
+    async fn announce_batch(
+        &self,
+        connection: &mut PgConnection,
+        announced: Vec<Announced>,
+        advance: Option<Cursor>,
+    ) -> Result<()> {
         for one in &announced {
             self.must_be_mine(&one.channel)?;
         }
@@ -149,16 +163,21 @@ impl StoreIntake {
             cursor.generation,
             cursor.position,
         )
-        .fetch_one(&self.store.pool)
+        .fetch_one(&mut *connection)
         .await?;
         Ok(())
     }
 
-    async fn read_upstream_due(&self, prefix: &str, limit: u32) -> Result<Vec<UpstreamTask>> {
+    async fn read_upstream_due(
+        &self,
+        connection: &mut PgConnection,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<UpstreamTask>> {
         // What is told upstream may be irrevocable: only its holder may be given tasks.
         if let (Some(lease), Some(holder), Some(epoch)) = self.claim()? {
             sqlx::query!("select intake_lease($1, $2, $3)::text", lease, holder, epoch)
-                .fetch_one(&self.store.pool)
+                .fetch_one(&mut *connection)
                 .await?;
         }
         let rows = sqlx::query!(
@@ -171,7 +190,7 @@ impl StoreIntake {
             prefix,
             i64::from(limit)
         )
-        .fetch_all(&self.store.pool)
+        .fetch_all(&mut *connection)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -189,17 +208,21 @@ impl StoreIntake {
 
 impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
-        self.call(self.accept_batch(batch, advance)).await
+        let columns = self.pack(batch).await?;
+        self.call(async |connection: &mut PgConnection| {
+            self.accept_packed(connection, columns, advance).await
+        })
+        .await
     }
 
     async fn cursor(&self, channel: &ChannelName, scope: &str) -> Result<Option<Cursor>, IntakeError> {
-        self.call(async {
+        self.call(async |connection: &mut PgConnection| {
             let row = sqlx::query!(
                 "select generation, position from cursors where channel = $1 and scope = $2",
                 channel.as_str(),
                 clean::text(scope)
             )
-            .fetch_optional(&self.store.pool)
+            .fetch_optional(&mut *connection)
             .await?;
             Ok(row.map(|row| Cursor {
                 scope: scope.to_owned(),
@@ -211,7 +234,10 @@ impl Intake for StoreIntake {
     }
 
     async fn announce(&self, announced: Vec<Announced>, advance: Option<Cursor>) -> Result<(), IntakeError> {
-        self.call(self.announce_batch(announced, advance)).await
+        self.call(async |connection: &mut PgConnection| {
+            self.announce_batch(connection, announced, advance).await
+        })
+        .await
     }
 
     async fn due_announced(
@@ -220,7 +246,7 @@ impl Intake for StoreIntake {
         scope: &str,
         limit: u32,
     ) -> Result<Vec<Known>, IntakeError> {
-        self.call(async {
+        self.call(async |connection: &mut PgConnection| {
             let rows = sqlx::query!(
                 "select k.key, d.attempts from deliveries d join delivery_keys k on k.delivery = d.id
                   where d.channel = $1 and d.scope = $2 and d.state = 'announced' and d.not_before <= now()
@@ -229,7 +255,7 @@ impl Intake for StoreIntake {
                 clean::text(scope),
                 i64::from(limit)
             )
-            .fetch_all(&self.store.pool)
+            .fetch_all(&mut *connection)
             .await?;
             Ok(rows
                 .into_iter()
@@ -245,7 +271,7 @@ impl Intake for StoreIntake {
 
     async fn known(&self, channel: &ChannelName, keys: Vec<DeliveryKey>) -> Result<Vec<Known>, IntakeError> {
         let keys = plain(&keys);
-        self.call(async {
+        self.call(async |connection: &mut PgConnection| {
             let rows = sqlx::query!(
                 "select k.key, d.state = 'announced' as \"announced!\", d.attempts
                    from delivery_keys k join deliveries d on d.id = k.delivery
@@ -253,7 +279,7 @@ impl Intake for StoreIntake {
                 channel.as_str(),
                 &keys
             )
-            .fetch_all(&self.store.pool)
+            .fetch_all(&mut *connection)
             .await?;
             Ok(rows
                 .into_iter()
@@ -274,16 +300,16 @@ impl Intake for StoreIntake {
         key_prefix: &str,
         limit: u32,
     ) -> Result<Vec<UpstreamTask>, IntakeError> {
-        self.call(async {
+        self.call(async |connection: &mut PgConnection| {
             self.must_be_mine(channel)?;
-            self.read_upstream_due(&clean::text(key_prefix), limit).await
+            self.read_upstream_due(connection, &clean::text(key_prefix), limit).await
         })
         .await
     }
 
     async fn upstream_done(&self, channel: &ChannelName, keys: Vec<DeliveryKey>) -> Result<(), IntakeError> {
         let keys = plain(&keys);
-        self.call(async {
+        self.call(async |connection: &mut PgConnection| {
             sqlx::query!(
                 "update deliveries set upstream = 'done', upstream_due = null
                   where upstream = 'pending'
@@ -291,7 +317,7 @@ impl Intake for StoreIntake {
                 channel.as_str(),
                 &keys
             )
-            .execute(&self.store.pool)
+            .execute(&mut *connection)
             .await?;
             Ok(())
         })

@@ -11,11 +11,12 @@ use std::{
 };
 
 use smista_domain::ChannelName;
+use sqlx::PgConnection;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{Result, Store, StoreError};
+use crate::{Result, Store, StoreError, connect::Careful};
 
 /// The longest lease: after a crash the channel stands still for that long.
 pub const LONGEST: Duration = Duration::from_secs(10);
@@ -116,13 +117,15 @@ impl Store {
         ttl: Duration,
     ) -> Result<Option<Lease>> {
         let ttl = ttl.min(LONGEST);
+        let connection = Careful::of(&self.lease_pool).await?;
+        connection.run(LONGEST, async |connection: &mut PgConnection| {
         // Looking first: the statement below waits for whoever is in the middle of an accept.
         let taken = sqlx::query_scalar!(
             "select exists (select from leases where name = $1 and holder <> $2 and ends_at > clock_timestamp()) as \"it!\"",
             channel.as_str(),
             holder
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *connection)
         .await?;
         if taken {
             return Ok(None);
@@ -140,24 +143,30 @@ impl Store {
             host,
             ttl.as_secs_f64()
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *connection)
         .await?;
         Ok(epoch.map(|epoch| Lease::new(channel.clone(), holder, epoch, ttl, sent)))
+        }).await
     }
 
     /// Lengthens a lease to its full length from now. [`StoreError::LostLease`] when it is another's by now or has run out.
     pub async fn renew_lease(&self, lease: &Lease) -> Result<()> {
+        let connection = Careful::of(&self.lease_pool).await?;
         let sent = Instant::now();
-        let renewed = sqlx::query!(
-            "update leases set ends_at = clock_timestamp() + make_interval(secs => $4)
+        let renewed = connection
+            .run(LONGEST, async |connection: &mut PgConnection| {
+                Ok(sqlx::query!(
+                    "update leases set ends_at = clock_timestamp() + make_interval(secs => $4)
               where name = $1 and holder = $2 and epoch = $3 and ends_at > clock_timestamp()",
-            lease.channel().as_str(),
-            lease.holder(),
-            lease.epoch(),
-            lease.0.ttl.as_secs_f64()
-        )
-        .execute(&self.pool)
-        .await?;
+                    lease.channel().as_str(),
+                    lease.holder(),
+                    lease.epoch(),
+                    lease.0.ttl.as_secs_f64()
+                )
+                .execute(&mut *connection)
+                .await?)
+            })
+            .await?;
         if renewed.rows_affected() == 1 {
             lease.extend(sent);
             Ok(())
@@ -170,16 +179,21 @@ impl Store {
     /// Gives a lease back, so that another daemon need not wait for its end. The row stays: epochs never go back.
     pub async fn release_lease(&self, lease: &Lease) -> Result<()> {
         lease.set_lost();
-        sqlx::query!(
+        let connection = Careful::of(&self.lease_pool).await?;
+        connection
+            .run(LONGEST, async |connection: &mut PgConnection| {
+                sqlx::query!(
             "update leases set ends_at = clock_timestamp() where name = $1 and holder = $2 and epoch = $3
                 and ends_at > clock_timestamp()",
             lease.channel().as_str(),
             lease.holder(),
             lease.epoch()
         )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+                .execute(&mut *connection)
+                .await?;
+                Ok(())
+            })
+            .await
     }
 
     /// Renews a lease every third of its length until `stop`, then gives it back. Ends by itself, with
