@@ -11,7 +11,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{Result, SchemaName, StoreError};
+use crate::{Result, SchemaName, StoreError, error::TOO_OLD};
 
 /// The oldest server that will do: `server_version_num` of 14.0.
 const OLDEST_SERVER: u32 = 140_000;
@@ -104,23 +104,21 @@ impl Store {
 
     /// Asks the server for a sign of life. When there is none, says why (a pool alone would only say that it timed out).
     pub async fn ping(&self) -> Result<()> {
-        match sqlx::query_scalar!("select 1 as \"one!\"").fetch_one(&self.pool).await {
-            Ok(_) => Ok(()),
-            Err(sqlx::Error::PoolTimedOut) => match self.connect_alone().await {
-                // The server is well, and all connections of the pool are in use.
-                Ok(connection) => {
-                    connection.close().await.ok();
-                    Err(sqlx::Error::PoolTimedOut.into())
-                }
-                Err(error) => Err(error),
-            },
-            // The first connection of `after_connect` that finds an old server says so in this form.
-            Err(sqlx::Error::Protocol(text)) => match text.strip_prefix(TOO_OLD) {
-                Some(found) => Err(StoreError::ServerTooOld { found: found.to_owned() }),
-                None => Err(sqlx::Error::Protocol(text).into()),
-            },
-            Err(other) => Err(other.into()),
-        }
+        let connection = match self.pool.acquire().await {
+            Ok(connection) => Careful { connection, well: false },
+            // A pool that cannot connect says only that it timed out. Why?
+            Err(sqlx::Error::PoolTimedOut) => {
+                // The server is well if this succeeds, and all connections of the pool are in use.
+                self.connect_alone().await?.close().await.ok();
+                return Err(sqlx::Error::PoolTimedOut.into());
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let asking = async |connection: &mut PgConnection| {
+            sqlx::query_scalar!("select 1 as \"one!\"").fetch_one(connection).await?;
+            Ok(())
+        };
+        connection.run(self.options.acquire_timeout, asking).await
     }
 
     /// The server's version in its own words, for instance `15.18 (Debian 15.18-0+deb12u1)`.
@@ -183,8 +181,6 @@ impl Drop for Careful {
         }
     }
 }
-
-const TOO_OLD: &str = "smista: server too old: ";
 
 /// Sets a fresh connection up: the town's schema, and limits that free what a vanished owner would hold. One round trip.
 /// (Not as start-up options: PgBouncer refuses those.)

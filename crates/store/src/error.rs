@@ -107,9 +107,16 @@ impl StoreError {
     }
 }
 
+/// Begins the text of the error with which a connection to a server that is too old ends; its version follows.
+pub(crate) const TOO_OLD: &str = "smista: server too old: ";
+
 /// Sorts an error of the database by what the caller does now.
 pub(crate) fn classify(error: sqlx::Error) -> StoreError {
     match error {
+        // How the set-up of a fresh connection says it.
+        sqlx::Error::Protocol(text) if text.starts_with(TOO_OLD) => {
+            StoreError::ServerTooOld { found: text.trim_start_matches(TOO_OLD).to_owned() }
+        }
         sqlx::Error::Database(database) => {
             let database = match database.try_downcast::<sqlx::postgres::PgDatabaseError>() {
                 Ok(postgres) => postgres,
@@ -214,6 +221,14 @@ mod tests {
         for (code, expected) in cases {
             assert_eq!(class(code), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_not_waited_for() {
+        let error = classify(sqlx::Error::Protocol(format!("{TOO_OLD}13.11")));
+        assert!(matches!(&error, StoreError::ServerTooOld { found } if found == "13.11"), "{error}");
+        assert!(!error.is_transient());
+        assert!(classify(sqlx::Error::Protocol("unexpected end".to_owned())).is_transient());
     }
 
     #[test]

@@ -128,8 +128,9 @@ impl Cluster {
     /// The caller holds the lock and has made sure that no server lives here.
     pub(super) fn disarm_stale_pid(&self, me: u32) -> Result<(), PrivateError> {
         for file in [self.data.join("postmaster.pid"), self.socket_dir.join(".s.PGSQL.5432.lock")] {
-            let failed =
-                |error: std::io::Error| PrivateError::io("Non si può scrivere", "cannot write", &file, &error);
+            let failed = |error: std::io::Error| {
+                PrivateError::io("Non si può scrivere", "cannot write", &file, &error)
+            };
             let Ok(text) = fs::read_to_string(&file) else { continue };
             let Some(old) = PidFile::parse(&text) else { continue };
             if serves(old.pid, &self.data) {
@@ -141,9 +142,17 @@ impl Cluster {
         Ok(())
     }
 
-    /// The end of the server's log, for error texts. Our settings keep rows and statements out of it.
-    pub(super) fn log_tail(&self) -> String {
-        last_lines(&String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()))
+    /// How long the server's log is now, in octets.
+    pub(super) fn log_len(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |meta| meta.len())
+    }
+
+    /// The end of what the server has logged since it was `from` octets long, for error texts. Our settings keep rows and
+    /// statements out of it.
+    pub(super) fn log_tail(&self, from: u64) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let new = usize::try_from(from).ok().and_then(|from| text.get(from..)).unwrap_or(&text);
+        last_lines(&String::from_utf8_lossy(new))
     }
 
     /// Keeps the log bounded: what is over five megabytes becomes `postgres.log.1`. The server appends, so that it goes on

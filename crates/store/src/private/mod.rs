@@ -179,6 +179,8 @@ fn stopped() -> PrivateError {
     PrivateError::new("stopped", "PostgreSQL privato fermato.", "the private PostgreSQL was stopped")
 }
 
+/// How long after a server's end it is started again; doubled while that does not help.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// How often somebody who found a server looks whether its starter has gone.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a command that started the server waits for other commands that use it.
@@ -195,14 +197,23 @@ struct Keeper {
 
 impl Keeper {
     async fn run(self) -> Result<(), PrivateError> {
-        let mut pause = Duration::from_millis(200);
+        let mut pause = FIRST_PAUSE;
         let ended = loop {
-            match self.once().await {
+            let begun = tokio::time::Instant::now();
+            let once = self.once().await;
+            if begun.elapsed() > Duration::from_mins(1) {
+                pause = FIRST_PAUSE;
+            }
+            match once {
                 Ok(()) => break Ok(()),
+                Err(error) if self.stop.is_cancelled() => break Err(error),
+                // Nothing is wrong: the next turn finds or starts another server.
+                Err(error) if error.code == HANDOVER => {
+                    tracing::info!("{error}");
+                    self.say.send_replace(ServerState::Starting(error.text));
+                    pause = Duration::from_millis(50);
+                }
                 Err(error) => {
-                    if self.stop.is_cancelled() {
-                        break Err(error);
-                    }
                     tracing::error!(code = error.code, "{error}");
                     self.say.send_replace(ServerState::Down(error));
                 }
@@ -263,12 +274,13 @@ impl Keeper {
     ) -> Result<(), PrivateError> {
         tracing::info!(postgres.pid = server.pid(), "the private PostgreSQL is ready");
         self.say.send_replace(ServerState::Ready { ours: true });
+        let log = self.cluster.log_len();
         let mut look_at_log = tokio::time::interval(Duration::from_mins(1));
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 status = server.wait() => {
-                    let tail = self.cluster.log_tail();
+                    let tail = self.cluster.log_tail(log);
                     return Err(PrivateError::new(
                         "ended",
                         format!("PostgreSQL è terminato ({status}) e viene riavviato: {tail}"),
@@ -326,9 +338,12 @@ impl Keeper {
     }
 }
 
+/// The code of [`going_away`].
+const HANDOVER: &str = "handover";
+
 fn going_away() -> PrivateError {
     PrivateError::new(
-        "handover",
+        HANDOVER,
         "Lo smista che aveva avviato PostgreSQL è terminato: viene riavviato.",
         "the smista that had started PostgreSQL has ended: it is started again",
     )

@@ -57,8 +57,9 @@ pub(super) async fn start(
     loop {
         cluster.disarm_stale_pid(std::process::id())?;
         say.send_replace(starting("avvio di PostgreSQL", "starting PostgreSQL"));
+        let log = cluster.log_len();
         let server = Server::spawn(cluster, &binaries, account)?;
-        match ready(cluster, &server, say).await {
+        match ready(cluster, &server, log, say).await {
             Ok(()) => return Ok(Started::Ours(server)),
             // Processes of a server that was killed hard are still at work: they end by themselves.
             Err(error) if error.text.en.contains("shared memory") && Instant::now() < deadline => {
@@ -135,17 +136,19 @@ async fn attempt(cluster: &Cluster, patience: Duration) -> Attempt {
     }
 }
 
-/// Waits until our server answers, however long its crash recovery takes, as long as it lives.
+/// Waits until our server answers, however long its crash recovery takes, as long as it lives. `log` is where its part of the
+/// log begins.
 async fn ready(
     cluster: &Cluster,
     server: &Server,
+    log: u64,
     say: &watch::Sender<ServerState>,
 ) -> Result<(), PrivateError> {
     let begun = Instant::now();
     let mut told = 0;
     loop {
         if let Some(status) = server.ended() {
-            return Err(failed(&format!("{status}: {}", cluster.log_tail())));
+            return Err(failed(&format!("{status}: {}", cluster.log_tail(log))));
         }
         match attempt(cluster, Duration::from_secs(10)).await {
             Attempt::Ready => return Ok(()),
