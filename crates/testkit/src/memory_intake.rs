@@ -119,6 +119,7 @@ struct Faults {
     announced_wait: bool,
     now: Option<Timestamp>,
     forget_bytes: bool,
+    panic: bool,
 }
 
 struct Inner {
@@ -201,6 +202,11 @@ impl MemoryIntake {
     /// Whether announced rows are due for another attempt (they are, unless told otherwise).
     pub fn announced_due(&self, due: bool) {
         lock(&self.0.faults).announced_wait = !due;
+    }
+
+    /// The next `accept` panics, as a fault in the program would.
+    pub fn panic_once(&self) {
+        lock(&self.0.faults).panic = true;
     }
 
     /// Sets the clock.
@@ -319,6 +325,8 @@ impl Intake for MemoryIntake {
             }
         }
         self.check()?;
+        let panics = std::mem::take(&mut lock(&self.0.faults).panic);
+        assert!(!panics, "as the test asked for");
         let (refused, forget) = {
             let faults = lock(&self.0.faults);
             let contains = |bytes: &[u8], m: &Vec<u8>| bytes.windows(m.len()).any(|w| w == m.as_slice());

@@ -67,6 +67,9 @@ struct State {
     capability: String,
     greeting: String,
     extra_after_starttls: Option<Vec<u8>>,
+    /// Sessions that may be logged in at once.
+    most_sessions: Option<usize>,
+    sessions: usize,
 }
 
 struct Inner {
@@ -133,6 +136,11 @@ impl ScriptedImap {
         self.folder("INBOX", |folder| folder.add(bytes.to_vec(), date))
     }
 
+    /// More sessions than these at once are refused, as by servers with a limit.
+    pub fn refuse_logins_beyond(&self, sessions: usize) {
+        self.inner.lock().most_sessions = Some(sessions);
+    }
+
     /// What it announces.
     pub fn set_capability(&self, words: &str) {
         words.clone_into(&mut self.inner.lock().capability);
@@ -182,6 +190,15 @@ struct Connection {
     write: OwnedWriteHalf,
     open: Option<String>,
     exists: usize,
+    counted: bool,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.counted {
+            self.inner.lock().sessions -= 1;
+        }
+    }
 }
 
 enum Next {
@@ -193,7 +210,8 @@ enum Next {
 async fn serve(stream: TcpStream, inner: Arc<Inner>) -> io::Result<()> {
     let (read, write) = stream.into_split();
     let greeting = inner.lock().greeting.clone();
-    let mut c = Connection { inner, read: BufReader::new(read), write, open: None, exists: 0 };
+    let mut c =
+        Connection { inner, read: BufReader::new(read), write, open: None, exists: 0, counted: false };
     c.send(format!("{greeting}\r\n").as_bytes()).await?;
     loop {
         let Some(line) = c.command().await? else { return Ok(()) };
@@ -402,11 +420,27 @@ impl Connection {
                 untagged.extend(self.news());
                 (untagged, done)
             }
+            "LOGIN" | "AUTHENTICATE" if !self.count_session() => {
+                (Vec::new(), "NO [LIMIT] too many connections".to_owned())
+            }
             "LOGIN" | "AUTHENTICATE" | "LOGOUT" | "NOOP" | "SUBSCRIBE" | "IDLE" | "STARTTLS" => {
                 (self.news(), ok("done"))
             }
             _ => (Vec::new(), "BAD unknown command".to_owned()),
         }
+    }
+
+    fn count_session(&mut self) -> bool {
+        let mut state = self.inner.lock();
+        if state.most_sessions.is_some_and(|most| state.sessions >= most) {
+            return false;
+        }
+        if !self.counted {
+            state.sessions += 1;
+        }
+        drop(state);
+        self.counted = true;
+        true
     }
 
     fn select(&mut self, name: &str, write: bool) -> (Vec<u8>, String) {

@@ -25,6 +25,11 @@ impl MemoryBudget {
         Self { kilobytes: Arc::new(Semaphore::new(total as usize)), total }
     }
 
+    /// What one batch may cost, so that several are on their way at once: one is fetched while another is committed.
+    pub(crate) fn share(&self) -> u64 {
+        u64::from(self.total) * 1024 / 4
+    }
+
     /// Waits until so many octets are free. They are given back when the permit is dropped.
     pub(crate) async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let wanted = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.total);

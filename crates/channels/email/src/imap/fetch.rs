@@ -143,6 +143,7 @@ impl Scope<'_> {
     fn batches<'l>(&self, letters: &'l [Letter]) -> Vec<&'l [Letter]> {
         let mut out = Vec::new();
         let (mut from, mut cost) = (0, 0);
+        let most = BATCH_BYTES.min(self.budget.share());
         for (i, letter) in letters.iter().enumerate() {
             let own = self.cost(letter);
             let unlike = letters.get(from).is_some_and(|first| {
@@ -150,7 +151,7 @@ impl Scope<'_> {
                     || first.size.is_none()
                     || letter.size.is_none()
             });
-            if i > from && (unlike || i - from >= BATCH_LETTERS || cost + own > BATCH_BYTES) {
+            if i > from && (unlike || i - from >= BATCH_LETTERS || cost + own > most) {
                 out.extend(letters.get(from..i));
                 (from, cost) = (i, 0);
             }

@@ -74,7 +74,7 @@ pub(crate) struct Session<S = Box<dyn Stream>> {
     pub(super) trusted: bool,
     /// How many messages the open folder has, as far as we were told.
     pub(crate) exists: Option<u32>,
-    /// Set by EXISTS: the folder may have something new. Cleared by whoever looks.
+    /// Set by an EXISTS that differs: the folder may have something new. Cleared by whoever looks.
     pub(crate) news: bool,
     /// Set when the server says that the open folder got another UIDVALIDITY.
     pub(crate) stale: bool,
@@ -211,7 +211,11 @@ impl<S: Stream> Session<S> {
             .map_err(|f| ImapError::new(command, f))?;
         let response = parse(&parts);
         match &response {
-            Response::Exists(n) => (self.exists, self.news) = (Some(*n), true),
+            // the same number again is no news: some servers repeat it with every answer
+            Response::Exists(n) => {
+                self.news |= self.exists != Some(*n);
+                self.exists = Some(*n);
+            }
             Response::Expunged => self.exists = self.exists.map(|n| n.saturating_sub(1)),
             Response::Capability(words) => self.capabilities.clone_from(words),
             Response::Untagged(_, said) if said.has_code("UIDVALIDITY") => self.stale = true,

@@ -277,4 +277,16 @@ mod tests {
         let got = all(b"* 1 FETCH (BODY[] {99999999999}\r\nabc".to_vec(), 100).await;
         assert!(matches!(got[0], Err(Fault::Garbled(_))));
     }
+
+    proptest::proptest! {
+        /// Whatever comes, in whatever pieces: responses, then an end. Nothing panics, nothing is kept beyond the limit.
+        #[test]
+        fn every_stream_ends(
+            pieces in proptest::collection::vec("(\\* [0-9] FETCH \\(|BODY\\[\\] |\\{[0-9]{1,3}\\+?\\}|~|\r\n|\n|[ -~]{0,9}|\\))", 0..30)
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let got = runtime.block_on(all(pieces.concat().into_bytes(), 50));
+            proptest::prop_assert!(got.last().is_some_and(Result::is_err));
+        }
+    }
 }

@@ -410,3 +410,62 @@ async fn where_login_is_disabled_the_password_is_not_sent() {
     assert_eq!((error.code, error.remedy), ("insecure", Remedy::AskOperator));
     assert_eq!(server.imap.count("LOGIN"), 0);
 }
+
+/// A panic in a connection's task is a lost connection and no more.
+#[tokio::test]
+async fn a_panic_is_a_lost_connection() {
+    let server = Server::with(3).await;
+    server.intake.panic_once();
+    let error = server.run().end().await.expect_err("it panicked");
+    assert_eq!((error.code, error.remedy), ("internal-error", Remedy::Reconnect));
+    let run = server.run();
+    server.intake.until("all came", |c| c.committed() == 3).await;
+    run.stop().await.expect("stopped");
+}
+
+/// The server lets us in once and no more: the folders share that connection.
+#[tokio::test]
+async fn folders_share_what_connections_there_are() {
+    let mut server = Server::with(1).await;
+    server.imap.folder("Tributi", |f| f.add(letter(1), "01-Nov-2026 10:00:00 +0100"));
+    server.settings.folders.push("Tributi".to_owned());
+    server.settings.poll = Duration::from_millis(100);
+    let first = server.run();
+    server.intake.until("all came", |c| c.committed() == 2).await;
+    first.stop().await.expect("stopped");
+    // one login in two is refused, so that the second connection never comes about
+    server.imap.refuse_logins_beyond(1);
+    let second = server.run();
+    server.imap.deliver(&letter(2));
+    server.imap.folder("Tributi", |f| f.add(letter(3), "01-Nov-2026 10:00:00 +0100"));
+    server.intake.until("these came, too", |c| c.committed() == 4 && c.warned("few-connections")).await;
+    second.stop().await.expect("stopped");
+}
+
+/// An EXISTS with every answer is not news for ever.
+#[tokio::test]
+async fn exists_with_every_answer() {
+    let server = Server::with(2).await;
+    server.imap.fault("UID SEARCH", "", usize::MAX, Fault::Junk(b"* 2 EXISTS\r\n"));
+    let run = server.run();
+    server.intake.until("caught up", |c| c.committed() == 2 && c.caught_up("INBOX") > 0).await;
+    run.stop().await.expect("stopped");
+}
+
+/// Letters that are larger than the whole budget come one by one, from two folders at once.
+#[tokio::test]
+async fn a_budget_smaller_than_a_letter_blocks_nothing() {
+    let mut server = Server::with(0).await;
+    let large = |n: usize| [letter(n), vec![b'x'; 300_000]].concat();
+    for n in 0..5 {
+        server.imap.deliver(&large(n));
+        server.imap.folder("Tributi", |f| f.add(large(10 + n), "01-Nov-2026 10:00:00 +0100"));
+    }
+    server.settings.folders.push("Tributi".to_owned());
+    let budget = smista_email::MemoryBudget::new(100_000);
+    let channel = smista_email::EmailChannel::with(server.settings.clone(), budget, timing());
+    let run = Running::start(channel.into(), server.intake.clone());
+    server.intake.until("all came", |c| c.committed() == 10).await;
+    run.stop().await.expect("stopped");
+    assert!(server.intake.contents().largest_batch < 310_000, "never two at once");
+}
