@@ -7,9 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use smista_domain::{Announced, ChannelName, Delivery, DeliveryKey, Upstream};
+use smista_domain::{Announced, ChannelName, Delivery, DeliveryKey, Digest, Upstream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{
@@ -408,15 +407,26 @@ impl Scope<'_> {
         })
     }
 
-    /// The bytes of a letter, for the check before it is deleted. None: not there, or refused.
-    pub(crate) async fn bytes_of(&self, session: &mut Session, uid: u32) -> Result<Option<Bytes>, ImapError> {
-        let letter = Letter { uid, size: None, date: None };
+    /// The digests of letters as the server has them now, for the check before they are deleted. What is not served whole has none.
+    pub(crate) async fn digests(
+        &self,
+        session: &mut Session,
+        uids: &[u32],
+    ) -> Result<BTreeMap<u32, Digest>, ImapError> {
+        if uids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let letters: Vec<Letter> =
+            uids.iter().map(|uid| Letter { uid: *uid, size: None, date: None }).collect();
         let mut outcomes = BTreeMap::new();
-        self.bodies(session, std::slice::from_ref(&letter), &mut outcomes).await?;
-        Ok(match outcomes.remove(&uid) {
-            Some(Outcome::Served(body)) if body.length == body.bytes.len() as u64 => Some(body.bytes),
+        self.bodies(session, &letters, &mut outcomes).await?;
+        let digest = |(uid, outcome)| match outcome {
+            Outcome::Served(body) if body.length == body.bytes.len() as u64 => {
+                Some((uid, Digest::of(&body.bytes)))
+            }
             _ => None,
-        })
+        };
+        Ok(outcomes.into_iter().filter_map(digest).collect())
     }
 }
 

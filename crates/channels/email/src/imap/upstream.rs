@@ -5,7 +5,7 @@
 //! SHA-256 as ours; EXPUNGE without a UID set is never used, since it would remove what others have marked. What is refused
 //! stays pending and is tried again at the next round.
 
-use smista_domain::{DeliveryKey, Digest, Intake, Pulse, UpstreamTask};
+use smista_domain::{DeliveryKey, Intake, Pulse, UpstreamTask};
 
 use super::{
     encode::{mailbox, uid_set},
@@ -63,7 +63,7 @@ impl<I: Intake> Folder<'_, I> {
             return Ok(Told::Refused);
         }
         let (mut refused, mut told) = (None, false);
-        for chunk in tasks.chunks(COMMAND) {
+        for chunk in self.portions(&tasks) {
             if self.stop.is_cancelled() {
                 break;
             }
@@ -102,16 +102,7 @@ impl<I: Intake> Folder<'_, I> {
             After::Keep => return Ok(false),
             After::Seen => store_flag(session, &uids, "\\Seen").await?,
             After::Move(target) => self.move_to(session, &uids, target).await?,
-            After::Delete { .. } => {
-                let mut some = false;
-                for task in tasks {
-                    if self.stop.is_cancelled() {
-                        break;
-                    }
-                    some |= self.delete(session, task).await?;
-                }
-                return Ok(some);
-            }
+            After::Delete { .. } => return self.delete(session, tasks).await,
         }
         let keys: Vec<DeliveryKey> = tasks.iter().map(|(_, task)| task.key.clone()).collect();
         self.intake.upstream_done(self.scope.channel, keys).await?;
@@ -133,31 +124,58 @@ impl<I: Intake> Folder<'_, I> {
         self.remove(session, uids).await
     }
 
-    /// Deletes one letter, if the server's copy is what we hold. False if that could not be seen now.
-    async fn delete(
-        &self,
-        session: &mut Session,
-        (uid, task): &(u32, UpstreamTask),
-    ) -> Result<bool, Trouble> {
-        let there = session.find(&uid.to_string(), "").await?.contains(uid);
-        if there {
-            let _permit = self.scope.budget.take(task.size).await;
-            let Some(bytes) = self.scope.bytes_of(session, *uid).await? else {
+    /// Deletes letters of which the server's copy is what we hold. True if something is settled now.
+    async fn delete(&self, session: &mut Session, tasks: &[(u32, UpstreamTask)]) -> Result<bool, Trouble> {
+        let uids: Vec<u32> = tasks.iter().map(|(uid, _)| *uid).collect();
+        let there = session.find(&uid_set(&uids), "").await?;
+        let permit = self.scope.budget.take(tasks.iter().map(|(_, task)| task.size).sum()).await;
+        let digests = self.scope.digests(session, &there).await?;
+        drop(permit);
+        let (mut same, mut settled, mut differs) = (Vec::new(), Vec::new(), false);
+        for (uid, task) in tasks {
+            match (there.binary_search(uid).is_ok(), digests.get(uid)) {
+                (false, _) => settled.push(task.key.clone()),
+                (true, Some(digest)) if *digest == task.sha256 => {
+                    same.push(*uid);
+                    settled.push(task.key.clone());
+                }
+                (true, Some(_)) => {
+                    differs = true;
+                    settled.push(task.key.clone());
+                }
                 // not served now: asked again at the next round
-                return Ok(false);
-            };
-            if Digest::of(&bytes) == task.sha256 {
-                self.remove(session, &[*uid]).await?;
-            } else {
-                self.warn(
-                    "upstream-mismatch",
-                    "a message on the server differs from the one that was taken in under its UID: it is not deleted; look \
-                     at the mailbox",
-                );
+                (true, None) => {}
             }
         }
-        self.intake.upstream_done(self.scope.channel, vec![task.key.clone()]).await?;
-        Ok(true)
+        if !same.is_empty() {
+            self.remove(session, &same).await?;
+        }
+        if differs {
+            self.warn(
+                "upstream-mismatch",
+                "a message on the server differs from the one that was taken in under its UID: it is not deleted; look at \
+                 the mailbox",
+            );
+        }
+        let progress = !settled.is_empty();
+        self.intake.upstream_done(self.scope.channel, settled).await?;
+        Ok(progress)
+    }
+
+    /// Portions of what one command may name, and of what may be in memory at once when letters are compared.
+    fn portions<'t>(&self, tasks: &'t [(u32, UpstreamTask)]) -> Vec<&'t [(u32, UpstreamTask)]> {
+        let compared = matches!(self.scope.settings.after, After::Delete { .. });
+        let share = if compared { self.scope.budget.share() } else { u64::MAX };
+        let (mut out, mut from, mut cost) = (Vec::new(), 0, 0u64);
+        for (i, (_, task)) in tasks.iter().enumerate() {
+            if i > from && (i - from >= COMMAND || cost.saturating_add(task.size) > share) {
+                out.extend(tasks.get(from..i));
+                (from, cost) = (i, 0);
+            }
+            cost = cost.saturating_add(task.size);
+        }
+        out.extend(tasks.get(from..).filter(|rest| !rest.is_empty()));
+        out
     }
 
     async fn remove(&self, session: &mut Session, uids: &[u32]) -> Result<(), ImapError> {
