@@ -107,16 +107,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for (name, bytes) in samples() {
         let letter = delivery(bytes)?;
+        // The best of many short runs: what one core does when nothing else wants it.
+        let mut best = f64::MAX;
         let start = Instant::now();
-        let mut count = 0u32;
         while start.elapsed().as_millis() < 1000 {
-            for _ in 0..50 {
+            let run = Instant::now();
+            for _ in 0..20 {
                 let _ = black_box(read(black_box(&letter), &settings));
             }
-            count += 50;
+            best = best.min(run.elapsed().as_secs_f64() / 20.0);
         }
-        let rate = f64::from(count) / start.elapsed().as_secs_f64();
-        println!("{name:30} {:6} octets  {rate:8.0} letters/s", letter.bytes.len());
+        println!("{name:30} {:6} octets  {:8.0} letters/s", letter.bytes.len(), 1.0 / best);
     }
     let mut slow = Vec::new();
     for (name, bytes) in smista_testkit::nasty::nasty() {

@@ -237,6 +237,30 @@ fn odd_contents_are_read() {
 }
 
 #[test]
+fn a_letter_fetched_in_part_is_read_and_says_so() {
+    let (_, bytes) = ALL.iter().find(|(n, _)| *n == "attachment-4-megabytes").expect("there");
+    let mut cut = delivery(bytes[..65_536].to_vec());
+    cut.facts = serde_json::json!({ "size": bytes.len(), "truncated": true });
+    let Ok(Reading::Message(message)) = read(&cut, &ReadSettings::default()) else { panic!("a message") };
+    assert!(message.text.contains("lampione davanti"));
+    assert_eq!(message.notes, ["truncated", "broken-structure"]);
+    assert_eq!(message.attachments[0].name, "grande.pdf");
+}
+
+#[test]
+fn the_limits_of_the_settings_hold() {
+    let (_, bytes) = ALL.iter().find(|(n, _)| *n == "line-2-megabytes").expect("there");
+    let small = ReadSettings { max_text_bytes: 100, ..ReadSettings::default() };
+    let Ok(Reading::Message(message)) = read(&delivery(bytes.clone()), &small) else { panic!("a message") };
+    assert!(message.text.len() <= 100 && message.text.contains("lampione"));
+    assert_eq!(message.notes, ["text-cut"]);
+    let (_, bytes) = ALL.iter().find(|(n, _)| *n == "smime-signed").expect("there");
+    let small = ReadSettings { max_parts: 2, ..ReadSettings::default() };
+    let Ok(Reading::Message(message)) = read(&delivery(bytes.clone()), &small) else { panic!("a message") };
+    assert_eq!((message.attachments.len(), message.notes), (0, vec!["too-many-parts".to_owned()]));
+}
+
+#[test]
 fn lf_crlf_and_cr_make_the_same_letter() {
     let crlf = message("bare-lf");
     let (_, bytes) = ALL.iter().find(|(n, _)| *n == "bare-lf").expect("there");

@@ -49,7 +49,8 @@ pub(crate) fn detect(
         let about = inner_message_id(root, settings).or_else(reply);
         return Some(Automatic { reason: IgnoreReason::Bounce, about });
     }
-    if settings.keep_automatic {
+    // A certified envelope carries a letter, whatever its provider writes into the head.
+    if settings.keep_automatic || fields.has("x-trasporto") {
         return None;
     }
     let absent = absence_subject(subject);

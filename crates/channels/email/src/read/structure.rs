@@ -143,7 +143,7 @@ impl Splitter {
             cut(part.body, guess_boundary(part.body)?, self.left)
         });
         let Some(pieces) = pieces else { return };
-        self.trouble.broken |= !pieces.closed;
+        self.trouble.broken |= !pieces.closed && !pieces.more;
         self.trouble.parts |= pieces.more;
         part.preamble = pieces.preamble;
         let default = if part.media() == "multipart/digest" { "message/rfc822" } else { "text/plain" };
