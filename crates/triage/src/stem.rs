@@ -87,7 +87,7 @@ impl Stems {
                 Cow::Owned(stem)
             }
         };
-        if verb.len() < 3 || verb == noun { Keys::One(noun) } else { Keys::Two(noun, verb) }
+        if verb.len() < VERB_KEY_MIN || verb == noun { Keys::One(noun) } else { Keys::Two(noun, verb) }
     }
 
     /// True for words that carry no matter by themselves.
@@ -104,6 +104,10 @@ impl Stems {
         }
     }
 }
+
+/// Shorter verb keys join too much (`rif` of `rifiuti` and `rifare`, `sal` of `saluti` and `sale`); the verbs that need them are
+/// in the lexicon.
+const VERB_KEY_MIN: usize = 4;
 
 /// Endings of nouns that the stemmer takes for verb forms, or for words made of others (`cittadinanza` of `cittadino`,
 /// `pubblicita` of `pubblico`): different matters in a town hall.
@@ -198,7 +202,8 @@ mod tests {
             ramo rame, cavo cava, palo pala, albo alba, bucato buca, buca bocca, multa molta, fogna foglia, lampione lampada, credito credo, \
             metano meta, divano diva, ora oro, messo messa, mostra mostro, bando banda, salita sale, rete retta, vita vito, quando qua, \
             pubblicita pubblico, comunita comune, cittadinanza cittadino, attivita attivo, ordinanza ordine, importanza importo, presenza presente, \
-            favoritismo favorito, semaforista semaforo, capacita capace, appuntamento appunto";
+            favoritismo favorito, semaforista semaforo, capacita capace, appuntamento appunto, \
+            saluti sala, saluti sale, rifiuti rifare, comune comunicazione, ferie ferita, guardia guardare, quiete qui, testo testamento, mancia manca";
         let met: Vec<_> = pairs
             .split(", ")
             .map(|pair| pair.trim().split_once(' ').expect("two words"))

@@ -320,14 +320,13 @@ fn a_rule_counts_once_however_often_it_matches() {
 fn the_surprises_that_the_documentation_names() {
     for (pattern, text, found) in [
         ("~multa", "molta", true),
-        ("mancia", "manca", true),
+        ("panca", "pancia", true),
         ("informazione", "informare", true),
         ("passo", "passato", true),
-        ("rifiuto", "rifiutare", true),
-        ("entrata", "entrare", true),
+        ("lavoro", "lavorare", true),
         ("perso", "perdita", false),
         ("d'acqua", "dall'acqua", false),
-        ("=mancia", "manca", false),
+        ("=panca", "pancia", false),
     ] {
         assert_eq!(holds(&rule(&format!("any = [\"{pattern}\"]")), text), found, "{pattern} {text}");
     }
