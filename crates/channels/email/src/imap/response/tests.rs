@@ -116,3 +116,67 @@ proptest! {
         parse(&parts(line.as_bytes()));
     }
 }
+
+/// One item of a FETCH answer, as it is written.
+fn item() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        (1u32..).prop_map(|n| format!("UID {n}").into_bytes()),
+        any::<u32>().prop_map(|n| format!("RFC822.SIZE {n}").into_bytes()),
+        "INTERNALDATE \" ?[0-9]{1,2}-Jul-20[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} [+-]0[0-9]00\""
+            .prop_map(String::into_bytes),
+        r"FLAGS \((\\Seen)?\)".prop_map(String::into_bytes),
+        r"FLAGS \(\\Answered \$[A-Za-z]{1,5}\)".prop_map(String::into_bytes),
+        (1u64..1 << 60).prop_map(|n| format!("MODSEQ ({n})").into_bytes()),
+        Just(b"BODY[] NIL".to_vec()),
+        "BODY\\[\\] \"[a-z ]{0,9}\"".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|body| [
+            format!("BODY[] {{{}}}\r\n", body.len()).into_bytes(),
+            body
+        ]
+        .concat()),
+    ]
+}
+
+/// The same bytes cut as the wire cuts them.
+fn cut(bytes: &[u8]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = Bytes::copy_from_slice(bytes);
+    while let Some(at) = rest.windows(3).position(|w| w == b"}\r\n") {
+        let open = rest[..at].iter().rposition(|b| *b == b'{').unwrap();
+        let length: usize = std::str::from_utf8(&rest[open + 1..at]).unwrap().parse().unwrap();
+        parts.push(Part::Text(rest.slice(..open)));
+        let body = rest.slice(at + 3..at + 3 + length);
+        parts.push(Part::Literal { length: length as u64, bytes: body });
+        rest = rest.slice(at + 3 + length..);
+    }
+    parts.push(Part::Text(rest.slice(..rest.len() - 2)));
+    parts
+}
+
+proptest! {
+    /// What imap-proto can read, we read alike.
+    #[test]
+    fn fetch_is_read_as_by_another_parser(items in proptest::collection::vec(item(), 1..6)) {
+        use imap_proto::AttributeValue as A;
+        let line = [b"* 7 FETCH (".to_vec(), items.join(&b' '), b")\r\n".to_vec()].concat();
+        // what it cannot read is drawn again; if it could read next to nothing, this test would fail
+        let theirs = imap_proto::Response::parse(&line);
+        prop_assume!(theirs.is_ok());
+        let Ok((_, imap_proto::Response::Fetch(7, theirs))) = theirs else { panic!("{theirs:?}") };
+        let mut expected = Fetched::default();
+        for attribute in theirs {
+            match attribute {
+                A::Uid(uid) => expected.uid = Some(uid),
+                A::Rfc822Size(size) => expected.size = Some(u64::from(size)),
+                A::InternalDate(date) => expected.date = Some(date.into_owned()),
+                A::Flags(flags) => expected.flags = Some(flags.into_iter().map(|f| f.into_owned()).collect()),
+                A::BodySection { data: Some(data), .. } => {
+                    let bytes = Bytes::from(data.into_owned());
+                    expected.body = Some(Body { length: bytes.len() as u64, bytes });
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(parse(&cut(&line)), Response::Fetch(expected));
+    }
+}
