@@ -94,6 +94,7 @@ async fn a_sector_sees_its_own_cases_in_every_view_and_in_the_feed() {
     town.open("lavori-pubblici", 2).await;
     town.open_one("rpct").await;
     let mut green = town.connect_as(&["ambiente"]).await;
+    town.all_ended().await;
     for view in
         ["my_queue", "entry", "my_cases", "my_messages", "my_attachments", "my_history", "changes(0, 100)"]
     {
