@@ -200,3 +200,32 @@ async fn letters_that_no_parser_likes_delay_nobody_and_are_fetched_once() {
     assert_eq!(ledger["delivered"], all, "{ledger}");
     assert_eq!(store.verify().await.expect("verified"), vec![]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_database_refuses_is_quarantined_alone() {
+    let dovecot = Dovecot::start().await.expect("Dovecot");
+    let (table, store) = database().await;
+    sqlx::query("alter table messages add constraint poison check (subject <> 'Buca numero 13')")
+        .execute(store.pool())
+        .await
+        .expect("a constraint of the test");
+    for n in 1..=20 {
+        dovecot.deliver("urp", "INBOX", &letter(n)).expect("delivered");
+    }
+    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
+    let daemon = town.daemon();
+    town.until("everything has its place", || {
+        town.ledger("email/urp").is_some_and(|r| r["delivered"] == 20 && r["waiting"] == 0)
+    })
+    .await;
+    let ledger = town.ledger("email/urp").expect("a row");
+    assert_eq!((&ledger["opened"], &ledger["quarantined"]), (&19.into(), &1.into()), "{ledger}");
+    town.until("status says so", || codes(&town).contains(&"quarantine".to_owned())).await;
+
+    // The cause is mended, the clerk says "again".
+    sqlx::query("alter table messages drop constraint poison").execute(store.pool()).await.expect("mended");
+    assert_eq!(town.run(&["deliveries", "retry", "--all"]).code, 0);
+    town.until("it is sorted", || town.count("email/urp", "opened") == 20).await;
+    assert_eq!(daemon.terminate(), 0);
+    assert_eq!(store.verify().await.expect("verified"), vec![]);
+}

@@ -14,4 +14,5 @@ mod cuts;
 mod daemons;
 mod demo;
 mod line;
+mod mailboxes;
 mod support;
