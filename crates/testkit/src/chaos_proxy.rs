@@ -26,6 +26,8 @@ struct Plan {
     generation: u64,
     /// Octets from the server that each new connection lets through before it ends.
     limit: Option<u64>,
+    /// True: after those octets it stalls instead.
+    stall: bool,
 }
 
 /// A proxy to a port of this machine. It ends when dropped.
@@ -42,7 +44,8 @@ impl ChaosProxy {
     pub async fn start(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let own = listener.local_addr()?.port();
-        let plan = Arc::new(watch::Sender::new(Plan { mode: Mode::Open, generation: 0, limit: None }));
+        let plan =
+            Arc::new(watch::Sender::new(Plan { mode: Mode::Open, generation: 0, limit: None, stall: false }));
         let (count, connections) = watch::channel(0);
         let plans = Arc::clone(&plan);
         let task = tokio::spawn(async move {
@@ -78,7 +81,12 @@ impl ChaosProxy {
 
     /// Each new connection ends after so many octets from the server; None: never.
     pub fn limit(&self, octets: Option<u64>) {
-        self.plan.send_modify(|p| p.limit = octets);
+        self.plan.send_modify(|p| (p.limit, p.stall) = (octets, false));
+    }
+
+    /// Each new connection falls silent after so many octets from the server, and stays; None: never.
+    pub fn stall_after(&self, octets: Option<u64>) {
+        self.plan.send_modify(|p| (p.limit, p.stall) = (octets, true));
     }
 
     /// How many connections there have been.
@@ -101,8 +109,8 @@ async fn connection(near: TcpStream, port: u16, plans: watch::Receiver<Plan>) {
     let mut ending = plans.clone();
     tokio::select! {
         _ = ending.wait_for(|p| p.generation != born.generation) => {}
-        () = pump(near_read, far_write, plans.clone(), None) => {}
-        () = pump(far_read, near_write, plans, born.limit) => {}
+        () = pump(near_read, far_write, plans.clone(), None, false) => {}
+        () = pump(far_read, near_write, plans, born.limit, born.stall) => {}
     }
 }
 
@@ -111,6 +119,7 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     mut plans: watch::Receiver<Plan>,
     mut limit: Option<u64>,
+    stall: bool,
 ) {
     let mut buf = vec![0; 16 * 1024];
     loop {
@@ -119,7 +128,13 @@ async fn pump(
             return;
         }
         let allowed = limit.map_or(n, |left| n.min(usize::try_from(left).unwrap_or(n)));
-        if to.write_all(buf.get(..allowed).unwrap_or_default()).await.is_err() || allowed < n {
+        if to.write_all(buf.get(..allowed).unwrap_or_default()).await.is_err() {
+            return;
+        }
+        if allowed < n {
+            if stall {
+                std::future::pending::<()>().await;
+            }
             return;
         }
         limit = limit.map(|left| left - allowed as u64);

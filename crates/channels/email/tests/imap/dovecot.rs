@@ -417,3 +417,38 @@ async fn a_connection_that_falls_silent_is_noticed() {
     let running = mailbox.run();
     running.stop().await.expect("a stop is no error");
 }
+
+/// People read the mailbox with other programs: what they have read comes all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_have_read_comes_as_well() {
+    let mailbox = Mailbox::start().await;
+    mailbox.deliver_many("INBOX", 5);
+    let dir = mailbox.dovecot.maildir("urp", "INBOX").expect("a folder");
+    for entry in std::fs::read_dir(dir.join("new")).expect("readable") {
+        let file = entry.expect("readable");
+        let name = file.file_name().into_string().expect("text");
+        std::fs::rename(file.path(), dir.join("cur").join(format!("{name}:2,S"))).expect("moved");
+    }
+    let running = mailbox.run();
+    running.intake.until("all came", |c| c.committed() == 5).await;
+    running.stop().await.expect("a stop is no error");
+}
+
+/// The connection stays, but in the middle of a letter nothing comes any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetch_that_hangs_is_given_up() {
+    let mailbox = Mailbox::start().await;
+    let large = |n: usize| [letter(n), vec![b'x'; 1_000_000]].concat();
+    mailbox.dovecot.deliver_all("urp", "INBOX", (0..4).map(large)).expect("delivered");
+    let proxy = ChaosProxy::start(mailbox.dovecot.imaps).await.expect("listens");
+    proxy.stall_after(Some(2_500_000));
+    let mut mailbox = mailbox.with(|s| s.port = proxy.port);
+    mailbox.timing.silence = Duration::from_secs(1);
+    let error = mailbox.run().end().await.expect_err("it hangs");
+    assert_eq!((error.code, error.remedy, error.worked), ("timeout", Remedy::Reconnect, true), "{error}");
+    proxy.stall_after(None);
+    let running = mailbox.run();
+    running.intake.until("all came", |c| c.committed() == 4).await;
+    running.stop().await.expect("a stop is no error");
+    assert_eq!(mailbox.intake.contents().rows.len(), 4);
+}

@@ -469,3 +469,22 @@ async fn a_budget_smaller_than_a_letter_blocks_nothing() {
     run.stop().await.expect("stopped");
     assert!(server.intake.contents().largest_batch < 310_000, "never two at once");
 }
+
+/// What a look costs grows with what is new, not with what lies there; and nothing is fetched a second time.
+#[tokio::test]
+async fn a_look_costs_what_is_new() {
+    let server = Server::with(700).await;
+    let run = server.run();
+    server.intake.until("all came", |c| c.committed() == 700 && c.caught_up("INBOX") > 0).await;
+    run.stop().await.expect("stopped");
+    let before = server.imap.log().len();
+    let run = server.run();
+    server.intake.until("caught up again", |c| c.caught_up("INBOX") > 1).await;
+    server.imap.deliver(&letter(700));
+    server.intake.until("the new one came", |c| c.committed() == 701 && c.caught_up("INBOX") > 2).await;
+    run.stop().await.expect("stopped");
+    let asked: Vec<String> = server.imap.log().split_off(before);
+    let fetched: Vec<&String> = asked.iter().filter(|l| l.starts_with("UID FETCH")).collect();
+    assert!(fetched.iter().all(|l| l.starts_with("UID FETCH 701 ")), "{fetched:?}");
+    assert!(asked.iter().all(|l| !l.contains(" 1:")), "no scan of everything: {asked:?}");
+}
