@@ -53,6 +53,7 @@ fn parse(path: &Path) -> Case {
             "charset" => value.clone_into(&mut charset),
             "own" => settings.own_addresses.push(value.to_owned()),
             "keep-automatic" => settings.keep_automatic = value == "true",
+            "keep-everything" => settings.keep_everything = value == "true",
             "expect" => {
                 let mut words = value.splitn(3, ' ');
                 let field = words.next().expect("a field").to_owned();

@@ -30,6 +30,9 @@ pub(crate) fn detect(
     settings: &ReadSettings,
 ) -> Option<Automatic> {
     let fields = &root.fields;
+    if settings.keep_everything {
+        return None;
+    }
     if let Some(bounce) = report(root, settings) {
         return Some(bounce);
     }

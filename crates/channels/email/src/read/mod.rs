@@ -50,6 +50,8 @@ pub struct ReadSettings {
     pub max_depth: usize,
     /// Automatic mail and mailing lists are messages (with a note) instead of being ignored. Bounces and own mail never are.
     pub keep_automatic: bool,
+    /// Nothing is ignored, bounces and own mail included: a person has said that this letter is one (reopened).
+    pub keep_everything: bool,
 }
 
 impl Default for ReadSettings {
@@ -61,6 +63,7 @@ impl Default for ReadSettings {
             max_parts: 1000,
             max_depth: 30,
             keep_automatic: false,
+            keep_everything: false,
         }
     }
 }
@@ -95,8 +98,8 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     if let Some(found) = found {
         return Ok(Reading::Ignored { reason: found.reason, about: found.about });
     }
-    let kept = settings.keep_automatic && {
-        let strict = ReadSettings { keep_automatic: false, ..settings.clone() };
+    let kept = (settings.keep_automatic || settings.keep_everything) && {
+        let strict = ReadSettings { keep_automatic: false, keep_everything: false, ..settings.clone() };
         automatic::detect(&root, &subject, sender.address.as_deref(), &strict).is_some()
     };
 

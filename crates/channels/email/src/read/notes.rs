@@ -30,5 +30,5 @@ pub const TEXT_FROM_MESSAGE: &str = "text-from-attached-message";
 pub const WINMAIL: &str = "winmail-dat";
 /// The content is encrypted, or signed in a form that hides it.
 pub const ENCRYPTED: &str = "encrypted";
-/// It bears the signs of automatic mail and was kept because the settings say so.
+/// It bears the signs of automatic mail and was kept because the settings or a person say so.
 pub const AUTOMATIC: &str = "automatic";
