@@ -2,15 +2,15 @@
 //! bounded by the settings and one copy of the largest part.
 //!
 //! Invariant: a letter that a person wrote becomes a message, however broken it is. [`Unreadable`] is only what has no
-//! head and no text; [`Reading::Ignored`] only what bears sure signs of a machine (see [`automatic`]).
+//! head and no text; [`Reading::Ignored`] only what bears sure signs of a machine (see `automatic`).
 //!
-//! The stages, each a module: [`header`] splits the head, [`structure`] the parts, [`transfer`] and [`charset`] undo
-//! encodings, [`words`] and [`params`] read header values, [`body`] chooses the text and lists attachments ([`html`],
-//! [`clean`]), [`quote`] splits the writer's words from what is quoted, [`sender`] and [`thread`] say who and what it
-//! belongs to, [`automatic`] what no person wrote. Certified mail (PEC) will be one more stage between [`structure`] and
-//! [`body`]: it chooses another root.
+//! The stages, each a module: `header` splits the head, `structure` the parts, `transfer` and `charset` undo
+//! encodings, `words` and `params` read header values, `body` chooses the text and lists attachments (`html`,
+//! `clean`), `quote` splits the writer's words from what is quoted, `sender` and `thread` say who and what it
+//! belongs to, `automatic` what no person wrote. Certified mail (PEC) will be one more stage between `structure` and
+//! `body`: it chooses another root.
 //!
-//! mail-parser reads addresses, dates, entities and rare charsets. Its MIME splitter is not used, see [`structure`].
+//! mail-parser reads addresses, dates, entities and rare charsets. Its MIME splitter is not used, see `structure`.
 
 mod automatic;
 mod body;
