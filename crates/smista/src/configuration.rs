@@ -64,9 +64,13 @@ pub(crate) fn directory(flag: Option<PathBuf>, environment: &Environment) -> Pat
     find_config_dir(flag, environment)
 }
 
-/// Reads everything. `None` when smista.toml itself cannot be used; a configuration without a ruleset when only the rules
-/// or sectors are wrong.
-pub(crate) fn read(dir: PathBuf, environment: Environment) -> (Option<Configuration>, Findings) {
+/// Reads everything; the rules only where they are needed, since compiling them is what takes time. `None` when smista.toml
+/// itself cannot be used; a configuration without a ruleset when only the rules or sectors are wrong.
+pub(crate) fn read(
+    dir: PathBuf,
+    environment: Environment,
+    with_rules: bool,
+) -> (Option<Configuration>, Findings) {
     let Loaded { sources, diagnostics, mut root, sectors, rule_files, .. } = load(dir, environment);
     let town = Town::read(&mut root);
     let database =
@@ -83,8 +87,9 @@ pub(crate) fn read(dir: PathBuf, environment: Environment) -> (Option<Configurat
     root.finish();
     let sectors_file = sectors.as_ref().and_then(Section::start).map(|span| span.file);
     let files = texts(&sources, sectors_file, &rule_files);
-    let ruleset =
-        sectors.and_then(|sectors| compile(sectors, rule_files, town.as_ref(), files, &diagnostics));
+    let ruleset = sectors
+        .filter(|_| with_rules)
+        .and_then(|sectors| compile(sectors, rule_files, town.as_ref(), files, &diagnostics));
     let all = diagnostics.into_sorted(&sources);
     let of_rules = |d: &Diagnostic| {
         d.span.is_some_and(|span| {

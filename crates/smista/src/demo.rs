@@ -151,7 +151,7 @@ pub(crate) async fn run(
 fn embedded(folder: &Path, environment: &Environment, lang: Lang) -> Result<Configuration, Failure> {
     let dir = folder.join("config");
     write(&dir, DEFAULT_CONFIG)?;
-    let (configuration, findings) = configuration::read(dir, environment.clone());
+    let (configuration, findings) = configuration::read(dir, environment.clone(), true);
     let mut configuration = usable(configuration, &findings, lang)?;
     if configuration.ruleset.is_none() {
         eprint!("{}", findings.for_people(lang, false));

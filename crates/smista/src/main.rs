@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             return ExitCode::from(UNAVAILABLE);
         }
     };
-    let call = Call::new(&cli.global);
+    let call = Call::new(&cli.global, &cli.command);
     let lang = call.lang;
     let result = runtime.block_on(call.run(cli.command));
     runtime.shutdown_background();
@@ -79,6 +79,23 @@ fn wanted_language(arguments: &[OsString]) -> Lang {
     if english { Lang::En } else { Lang::It }
 }
 
+/// Whether the command decides anything, or says whether it could.
+fn needs_rules(command: &Command) -> bool {
+    match command {
+        Command::Run
+        | Command::Demo(_)
+        | Command::Check(_)
+        | Command::Explain(_)
+        | Command::Rules(_)
+        | Command::Import(_) => true,
+        Command::Queue(_)
+        | Command::Deliveries(_)
+        | Command::Status
+        | Command::Ledger(_)
+        | Command::Migrate => false,
+    }
+}
+
 /// One call of the program.
 struct Call {
     global: Global,
@@ -89,10 +106,10 @@ struct Call {
 }
 
 impl Call {
-    fn new(global: &Global) -> Self {
+    fn new(global: &Global, command: &Command) -> Self {
         let environment = Environment::of_process();
         let dir = configuration::directory(global.config.clone(), &environment);
-        let (configuration, findings) = configuration::read(dir, environment.clone());
+        let (configuration, findings) = configuration::read(dir, environment.clone(), needs_rules(command));
         let flag = global.lang.map(|l| match l {
             LangArg::It => Lang::It,
             LangArg::En => Lang::En,
