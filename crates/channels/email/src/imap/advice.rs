@@ -20,7 +20,8 @@ const fn advice_of(
     Advice { code, what, todo }
 }
 
-const BY_ITSELF: (&str, &str) = ("nulla: smista riprova da solo", "nothing: it is tried again by itself");
+const BY_ITSELF: (&str, &str) =
+    ("non serve fare nulla: smista riprova da solo", "it is tried again by itself, there is nothing to do");
 
 /// Every code of this channel.
 pub const ADVICE: &[Advice] = &[
@@ -160,7 +161,7 @@ pub const ADVICE: &[Advice] = &[
     advice_of(
         "lease-lost",
         ("un altro smista legge ora questa casella", "another daemon watches this mailbox now"),
-        ("nulla: continua l'altro", "nothing: the other daemon goes on"),
+        ("non serve fare nulla: continua l'altro", "there is nothing to do, the other daemon goes on"),
     ),
     advice_of(
         "database",
@@ -193,8 +194,8 @@ pub const ADVICE: &[Advice] = &[
         "uidvalidity-changed",
         ("il server ha rinumerato una cartella", "the server renumbered a folder"),
         (
-            "nulla: i messaggi già presi si riconoscono dal contenuto e non si aprono di nuovo",
-            "nothing: known messages are recognised by their bytes and are not opened again",
+            "non serve fare nulla: i messaggi già presi si riconoscono dal contenuto e non si aprono di nuovo",
+            "there is nothing to do: known messages are recognised by their bytes and are not opened again",
         ),
     ),
     advice_of(
@@ -235,7 +236,10 @@ pub const ADVICE: &[Advice] = &[
     advice_of(
         "few-connections",
         ("il server permette meno connessioni del solito", "the server allows fewer connections than usual"),
-        ("nulla: le cartelle si leggono a turno", "nothing: the folders take turns"),
+        (
+            "non serve fare nulla: le cartelle si leggono a turno",
+            "there is nothing to do: the folders take turns",
+        ),
     ),
 ];
 
