@@ -78,7 +78,7 @@ impl Town {
                 };
                 let reopened;
                 let settings = if claimed.reopened() {
-                    reopened = ReadSettings { keep_automatic: true, ..self.reading.clone() };
+                    reopened = ReadSettings { keep_everything: true, ..self.reading.clone() };
                     &reopened
                 } else {
                     &self.reading
