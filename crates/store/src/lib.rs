@@ -36,8 +36,8 @@ pub use error::StoreError;
 pub use intake::StoreIntake;
 pub use lease::{LONGEST as LONGEST_LEASE, Lease, LeaseEnd, LeaseKeeper};
 pub use queue::{
-    CaseView, Change, Claimed, Entry, HistoryEvent, MessageView, Queue, QueueError, QueueFilter, QueueRow, Rejection,
-    RejectionKind, RelatedCase,
+    CaseView, Change, Claimed, Entry, HistoryEvent, MessageView, Queue, QueueError, QueueFilter, QueueRow,
+    Rejection, RejectionKind, RelatedCase,
 };
 pub use report::{Backlog, LedgerRow, Numbers, Problem, QueueLength};
 pub use rulesets::{Activated, Activation, ActivationError, KindRow, SectorRow};
