@@ -212,7 +212,7 @@ async fn open(
     loop {
         let opened = async {
             let database = database::open(configuration, smista_store::private::Role::Daemon).await?;
-            match database.store.migrate().await {
+            match database::prepare(&database.store).await {
                 Ok(_) => {}
                 Err(error) => {
                     database.close().await;

@@ -2,7 +2,7 @@
 
 use smista_domain::Text;
 use smista_store::{
-    Store, StoreOptions,
+    Store, StoreError, StoreOptions,
     private::{PrivatePostgres, PrivateSettings, Role, ServerState},
 };
 use tokio::sync::watch;
@@ -71,6 +71,14 @@ pub(crate) async fn find(configuration: &Configuration) -> Result<Database, Fail
     let mut options = StoreOptions::new(connect, settings.schema.clone());
     options.max_connections = settings.max_connections;
     Ok(Database { store: Store::connect(options).await?, private: None })
+}
+
+/// Brings the schema up to date and makes it fit to be written to: after a dump was restored into a younger cluster, positions
+/// of the feed go on from where they were. Gives the migrations that were applied.
+pub(crate) async fn prepare(store: &Store) -> Result<Vec<i64>, StoreError> {
+    let applied = store.migrate().await?;
+    store.align_history().await?;
+    Ok(applied)
 }
 
 impl Database {

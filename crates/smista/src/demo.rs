@@ -125,7 +125,7 @@ pub(crate) async fn run(
     let database = database::open(&configuration, Role::Command).await?;
     let store = database.store.clone();
     let work = async {
-        store.migrate().await?;
+        database::prepare(&store).await?;
         let rules =
             rulesets::activate_or_follow(&configuration, &store, &environment, &Health::default()).await?;
         if from_mailbox {

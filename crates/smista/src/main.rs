@@ -211,7 +211,7 @@ impl Call {
         lang: Lang,
     ) -> Result<(), Failure> {
         if let Command::Migrate = command {
-            let applied = store.migrate().await?;
+            let applied = database::prepare(store).await?;
             if show.json {
                 render::json(&serde_json::json!({ "applied": applied }));
             } else {
@@ -225,7 +225,7 @@ impl Call {
             return Ok(());
         }
         if let Command::Import(ImportCommand::Mail(args)) = command {
-            store.migrate().await?;
+            database::prepare(store).await?;
             let channel = cli::import::channel(&args.channel)?;
             store.register_channels(std::slice::from_ref(&channel)).await?;
             let imported = cli::import::store_letters(store, &channel, args.paths, lang).await?;

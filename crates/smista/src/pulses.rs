@@ -15,6 +15,22 @@ use crate::{
 /// How often a channel's condition is written at most.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
+/// What a channel's code means, with the particulars (which are English, as in the journal), and what to do about it.
+pub(crate) fn in_words(name: &ChannelName, code: &str, text: &str) -> (Text, Option<Text>) {
+    let Some(advice) = smista_email::advice(code) else {
+        return (Text::new(format!("Canale {name}: {text}"), format!("channel {name}: {text}")), None);
+    };
+    let (it, en) = advice.what;
+    let what = Text::new(format!("Canale {name}: {it} ({text})"), format!("channel {name}: {en} ({text})"));
+    (what, Some(Text::new(sentence(advice.todo.0), sentence(advice.todo.1))))
+}
+
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    let first = rest.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", rest.as_str())
+}
+
 /// A listener for one run of a channel. Pulses beyond what it takes in are dropped: they are no truth, only signs of life.
 pub(crate) fn listen(
     store: Store,
@@ -36,16 +52,14 @@ pub(crate) fn listen(
                     "caught-up"
                 }
                 Pulse::Warning { code, text } => {
-                    health.raise(
-                        code,
-                        name.as_str(),
-                        Severity::Warning,
-                        Text::new(format!("Canale {name}: {text}"), format!("channel {name}: {text}")),
+                    let (what, todo) = in_words(&name, code, &text);
+                    let todo = todo.unwrap_or_else(|| {
                         Text::new(
                             "Se si ripete, informare chi gestisce la casella.",
                             "If it repeats, tell whoever runs the mailbox.",
-                        ),
-                    );
+                        )
+                    });
+                    health.raise(code, name.as_str(), Severity::Warning, what, todo);
                     "warning"
                 }
             };

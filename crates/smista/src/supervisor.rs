@@ -162,13 +162,8 @@ impl Supervisor {
                 return;
             }
         };
-        self.health.raise(
-            error.code,
-            name.as_str(),
-            severity,
-            Text::new(format!("Canale {name}: {text}"), format!("channel {name}: {text}")),
-            hint,
-        );
+        let (what, todo) = pulses::in_words(name, error.code, &text);
+        self.health.raise(error.code, name.as_str(), severity, what, todo.unwrap_or(hint));
         tracing::info!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "trying again");
     }
 }

@@ -153,7 +153,9 @@ async fn batches_with_the_same_keys_in_opposite_orders_neither_deadlock_nor_doub
         let mut items: Vec<Settlement> = part
             .iter()
             .enumerate()
-            .map(|(n, c)| settlement(c, message(&format!("w{w}n{n}"), &[&format!("thread{n}")], "anna@example.it")))
+            .map(|(n, c)| {
+                settlement(c, message(&format!("w{w}n{n}"), &[&format!("thread{n}")], "anna@example.it"))
+            })
             .collect();
         if w % 2 == 1 {
             items.reverse();
@@ -197,7 +199,10 @@ async fn a_delivery_whose_readers_never_came_back_is_claimed_alone() {
     let store = TestStore::new().await;
     let all = claimed(&store, 5).await;
     let retry = || async {
-        sqlx::query!("update deliveries set claimed_until = null").execute(store.pool()).await.expect("ran out");
+        sqlx::query!("update deliveries set claimed_until = null")
+            .execute(store.pool())
+            .await
+            .expect("ran out");
         store.claim_waiting(LIMITS).await.expect("claimed")
     };
     assert_eq!(retry().await.len(), 5, "once may be chance");
@@ -235,10 +240,11 @@ async fn a_claim_keeps_to_its_budget_but_takes_one_that_is_larger() {
             let error = store.claim_waiting(ClaimLimits { bytes: limit, ..LIMITS }).await;
             // Sizes that do not fit their bytes cannot be unpacked, or unpack short: the claim itself is what counts here.
             drop(error);
-            let n = sqlx::query_scalar!(r#"select count(*) as "n!" from deliveries where claimed_until > now()"#)
-                .fetch_one(store.pool())
-                .await
-                .expect("counted");
+            let n =
+                sqlx::query_scalar!(r#"select count(*) as "n!" from deliveries where claimed_until > now()"#)
+                    .fetch_one(store.pool())
+                    .await
+                    .expect("counted");
             sqlx::query!("update deliveries set claimed_until = null, attempts = 0")
                 .execute(store.pool())
                 .await
@@ -281,7 +287,8 @@ async fn nobody_writes_into_a_strangers_case_with_a_number_in_the_subject() {
     assert_eq!((stranger.opened, stranger.appended), (1, 0));
     let citizen = settle_one(&store, with_number("c", "anna@example.it")).await;
     assert_eq!((citizen.opened, citizen.appended), (0, 1));
-    let related = sqlx::query_scalar!("select reason from relations").fetch_all(store.pool()).await.expect("asked");
+    let related =
+        sqlx::query_scalar!("select reason from relations").fetch_all(store.pool()).await.expect("asked");
     assert_eq!(related, ["number-in-subject"]);
     adds_up(&store).await;
 }
@@ -307,7 +314,8 @@ async fn a_follow_up_on_a_leased_case_leaves_it_ready_after_a_take_that_has_not_
         .await
         .expect("a sector");
     settle_one(&store, message("a", &[], "anna@example.it")).await;
-    let lease = store.queue("test").claim("lavori-pubblici", "w", 1, Duration::from_mins(5)).await.expect("claimed");
+    let lease =
+        store.queue("test").claim("lavori-pubblici", "w", 1, Duration::from_mins(5)).await.expect("claimed");
     settle_one(&store, message("b", &["a"], "anna@example.it")).await;
     assert_eq!(entry(&store).await.0, "leased");
     let taken = store.queue("test").take(lease[0].lease).await.expect("taken");
@@ -321,11 +329,17 @@ async fn a_closed_case_is_reopened_for_a_while_and_later_a_related_one_is_opened
     let close = |days: i32| {
         let store = &store;
         async move {
-            sqlx::query!("update queue_entries set state = 'closed'").execute(store.pool()).await.expect("closed");
-            sqlx::query!("update segnalazioni set closed_at = now() - make_interval(days => $1), outcome = 'fatto'", days)
+            sqlx::query!("update queue_entries set state = 'closed'")
                 .execute(store.pool())
                 .await
                 .expect("closed");
+            sqlx::query!(
+                "update segnalazioni set closed_at = now() - make_interval(days => $1), outcome = 'fatto'",
+                days
+            )
+            .execute(store.pool())
+            .await
+            .expect("closed");
         }
     };
     close(29).await;
@@ -335,7 +349,8 @@ async fn a_closed_case_is_reopened_for_a_while_and_later_a_related_one_is_opened
     close(31).await;
     let late = settle_one(&store, message("c", &["a"], "anna@example.it")).await;
     assert_eq!((late.opened, late.appended), (1, 0));
-    let related = sqlx::query_scalar!("select reason from relations").fetch_all(store.pool()).await.expect("asked");
+    let related =
+        sqlx::query_scalar!("select reason from relations").fetch_all(store.pool()).await.expect("asked");
     assert_eq!(related, ["after-close"]);
 }
 
@@ -349,4 +364,27 @@ async fn texts_with_nul_enter_without_it() {
     assert_eq!(settle_one(&store, message).await.opened, 1);
     let subject = sqlx::query_scalar!("select subject from segnalazioni").fetch_one(store.pool()).await;
     assert_eq!(subject.expect("a case"), "Buca");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_ends_the_wait_for_the_citizen() {
+    let store = TestStore::new().await;
+    settle_one(&store, message("a", &[], "anna@example.it")).await;
+    sqlx::query!("update queue_entries set not_before = now() + interval '1 day'")
+        .execute(store.pool())
+        .await
+        .expect("set");
+    sqlx::query!("update segnalazioni set suspended_at = now()")
+        .execute(store.pool())
+        .await
+        .expect("suspended");
+    settle_one(&store, message("b", &["a"], "anna@example.it")).await;
+    let waits = sqlx::query_scalar!(
+        r#"select (s.suspended_at is not null or e.not_before is not null) as "waits!"
+           from segnalazioni s join queue_entries e on e.segnalazione = s.id"#
+    )
+    .fetch_one(store.pool())
+    .await
+    .expect("the case");
+    assert!(!waits);
 }

@@ -238,12 +238,19 @@ pub(super) async fn append(
              cause = case e.state when 'closed' then 'reopened' when 'taken' then 'follow-up'
                                   when 'answered' then 'follow-up' else e.cause end,
              attempts = case when e.state in ('taken', 'answered', 'closed') then 0 else e.attempts end,
-             not_before = case when e.state in ('taken', 'answered', 'closed') then null else e.not_before end,
+             not_before = case when e.state = 'leased' then e.not_before end,
              worker = case when e.state in ('taken', 'answered', 'closed') then null else e.worker end,
              updated_at = now()
          from unnest($1::bigint[], $2::int[]) as c(id, n) where e.segnalazione = c.id",
         &cases,
         &counts,
+    )
+    .execute(&mut *conn)
+    .await?;
+    // The citizen wrote: whoever waited for that waits no longer, and the clock goes on.
+    sqlx::query!(
+        "update segnalazioni set suspended_at = null where id = any($1) and suspended_at is not null",
+        &cases
     )
     .execute(&mut *conn)
     .await?;
