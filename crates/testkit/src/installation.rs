@@ -170,7 +170,8 @@ impl Installation {
         self.dir.path().join("run")
     }
 
-    fn command(&self) -> Command {
+    /// The program with this configuration and nothing of the outside's; standard input is empty.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         // Nothing of the outside's: neither its configuration nor its runtime folder.
         for name in ["RUNTIME_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "JOURNAL_STREAM"] {
