@@ -87,7 +87,9 @@ impl Ballot {
     }
 
     fn is_about_a_sector(&self) -> bool {
-        self.votes.iter().any(|v| matches!(v.about, VoteSubject::Sector | VoteSubject::SetAside))
+        self.votes
+            .iter()
+            .any(|v| v.weight > 0 && matches!(v.about, VoteSubject::Sector | VoteSubject::SetAside))
     }
 }
 

@@ -123,31 +123,37 @@ impl Index {
         let most = if form.len() < TYPO_TWO { 1 } else { 2 };
         let edits = if form.len() < self.shortest_of_two { self.edits.min(1) } else { self.edits.min(most) };
         let mut candidates: Vec<u32> = Vec::new();
-        deletions(form, edits, |hash| {
+        let mut look = |hash| {
             let (slot, bit) = self.slot(hash);
             if self.bits.get(slot).is_some_and(|word| word & bit != 0)
                 && let Some(targets) = self.by_deletion.get(&hash)
             {
                 candidates.extend(targets);
             }
-        });
+        };
+        deletions(form, edits, &mut look);
+        if let Some(other) = swapped(form) {
+            deletions(&other, edits.saturating_sub(1), &mut look);
+        }
         candidates.sort_unstable();
         candidates.dedup();
         for target in candidates.into_iter().filter_map(|n| self.targets.get(n as usize)) {
-            if same_beginning(&target.form, form)
-                && distance(&target.form, form) <= target.edits.min(most).into()
-            {
+            if is_meant(&target.form, form, target.edits.min(most).into()) {
                 found(target.word);
             }
         }
     }
 }
 
-/// Hashes `form` and every form that is left after deleting one (or two) of its letters.
+/// Deletions are made among so many letters at the beginning. It is enough: whatever the edits, the beginnings of two words
+/// within k edits have a common form after k deletions from each; and it bounds what is hashed for long words.
+const BEGINNING: usize = 12;
+
+/// Hashes the beginning of `form`, and what is left of it after deleting one (or two) letters other than the first.
 fn deletions(form: &[u8], edits: u8, mut each: impl FnMut(u64)) {
-    let n = form.len().min(LONGEST);
+    let n = form.len().min(BEGINNING);
     // sums[i] is the hash of the first i letters, powers[i] the base to the i.
-    let (mut sums, mut powers) = ([0u64; LONGEST + 1], [1u64; LONGEST + 1]);
+    let (mut sums, mut powers) = ([0u64; BEGINNING + 1], [1u64; BEGINNING + 1]);
     let (mut sum, mut power) = (0u64, 1u64);
     for ((letter, to), pow) in form.iter().zip(sums.iter_mut().skip(1)).zip(powers.iter_mut().skip(1)) {
         sum = sum.wrapping_mul(BASE).wrapping_add(u64::from(*letter));
@@ -163,7 +169,7 @@ fn deletions(form: &[u8], edits: u8, mut each: impl FnMut(u64)) {
     if edits == 0 {
         return;
     }
-    for i in 0..n {
+    for i in 1..n {
         let tail = run(i + 1, n);
         each(at(i).wrapping_mul(pow(n - i - 1)).wrapping_add(tail));
         if edits > 1 {
@@ -175,13 +181,30 @@ fn deletions(form: &[u8], edits: u8, mut each: impl FnMut(u64)) {
     }
 }
 
-/// People rarely miss the first letter, and many words differ in it alone (`campione`, `lampione`): it must be right, or
-/// swapped with the second.
-fn same_beginning(target: &[u8], form: &[u8]) -> bool {
-    match (target, form) {
-        ([a, ..], [b, ..]) if a == b => true,
-        ([a, b, ..], [c, d, ..]) => a == d && b == c,
+/// True when `form` may be meant for `target`. People rarely miss the first letter, and many words differ in it alone
+/// (`campione`, `lampione`): it must be right, or swapped with the second.
+fn is_meant(target: &[u8], form: &[u8], edits: usize) -> bool {
+    if target.len().abs_diff(form.len()) > edits {
+        return false;
+    }
+    match (target.first(), swapped(form)) {
+        (Some(first), _) if form.first() == Some(first) => distance(target, form) <= edits,
+        (Some(first), Some(form)) if edits > 0 && form.first() == Some(first) => {
+            distance(target, &form) < edits
+        }
         _ => false,
+    }
+}
+
+/// With its first two letters the other way round.
+fn swapped(form: &[u8]) -> Option<Vec<u8>> {
+    match form {
+        [a, b, ..] if a != b => {
+            let mut other = form.to_vec();
+            other.swap(0, 1);
+            Some(other)
+        }
+        _ => None,
     }
 }
 
@@ -242,7 +265,7 @@ mod tests {
     #[test]
     fn one_typo_in_a_short_word_two_in_a_long_one() {
         let patterns = [("tombino", 1), ("lampione", 2), ("buca", 1)];
-        for typo in ["tonbino", "tombio", "tombinno", "otmbino", "tonbini"] {
+        for typo in ["tonbino", "tombio", "tombinno", "otmbino", "tonbini", "tmobino"] {
             assert_eq!(found(&patterns, typo), [0], "{typo}");
         }
         for typo in ["lanpione", "lampoini", "lampione", "lammpioine", "lampone"] {
@@ -283,8 +306,7 @@ mod tests {
                 .filter(|(_, (pattern, edits))| {
                     let within = |a: &str, b: &str| {
                         let edits = if a.len().min(b.len()) < TYPO_TWO { 1 } else { *edits };
-                        let (a, b) = (a.as_bytes(), b.as_bytes());
-                        same_beginning(a, b) && distance(a, b) <= edits.into()
+                        is_meant(a.as_bytes(), b.as_bytes(), edits.into())
                     };
                     within(pattern, &text)
                         || pattern.len() >= STEM_FROM && within(noun_key(pattern), noun_key(&text))
