@@ -10,9 +10,11 @@ CARGO ?= cargo
 export SQLX_OFFLINE = true
 
 # The dev profile: what is built is shared with `make test`, and the first look does not wait for an optimised build.
-DEMO_RUN  ?= $(CARGO) run --locked --quiet -p smista-testkit --bin smista-demo --
-CHAOS_RUN ?= $(CARGO) run --locked --release -p smista-testkit --bin smista-chaos --
-BENCH_RUN ?= $(CARGO) run --locked --release -p smista-testkit --bin smista-bench --
+# Run as built, not with `cargo run`: for one package alone cargo chooses other features, and builds half of it again.
+BUILT      = $${CARGO_TARGET_DIR:-target}
+DEMO_RUN  ?= $(BUILT)/debug/smista-demo
+CHAOS_RUN ?= $(BUILT)/release/smista-chaos
+BENCH_RUN ?= $(BUILT)/release/smista-bench
 # Arguments for the program behind demo, chaos, bench: make chaos ARGS="--rounds 20"
 ARGS ?=
 
@@ -48,6 +50,7 @@ chaos: ## long: kill -9 at random moments, 200 times per policy
 bench: ## long: messages per second from mailbox to queue, beside Python's imaplib
 	@deploy/dev/install-deps.sh bench
 	@$(CARGO) build --locked --release -p smista -p smista-testkit
+	@$(CARGO) build --locked --release -p smista-triage --example decisions
 	@$(BENCH_RUN) $(ARGS)
 
 build: ## the program for installing: target/release/smista

@@ -1,5 +1,7 @@
 //! Servers and doubles for tests. Nothing here goes into the product.
 
+#[cfg(feature = "database")]
+pub mod bench;
 pub mod chaos_proxy;
 #[cfg(feature = "database")]
 pub mod crashes;

@@ -168,6 +168,23 @@ impl TestPostgres {
         self.server.as_ref().map(|running| running.pid.as_raw().unsigned_abs())
     }
 
+    /// Processor time so far of the server and of all processes that it has (and had), in seconds.
+    pub fn processor_time(&self) -> f64 {
+        let Some(server) = self.pid() else { return 0.0 };
+        // Fields of proc(5) after the name: 1 is the parent, 11 to 14 the time of the process and of its ended children.
+        let ticks = |pid: &str, own: bool| -> f64 {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+            let child = fields.get(1).and_then(|parent| parent.parse().ok()) == Some(server);
+            let counted = if own { 11..15 } else { 11..13 };
+            let times = fields.get(counted).unwrap_or_default().iter().filter_map(|t| t.parse::<f64>().ok());
+            if own || child { times.sum() } else { 0.0 }
+        };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let children: f64 = processes.filter_map(|entry| Some(ticks(entry.file_name().to_str()?, false))).sum();
+        (ticks(&server.to_string(), true) + children) / 100.0
+    }
+
     /// Stops it as an administrator would (fast shutdown), and waits for that.
     pub fn stop(&mut self) {
         self.end_by(Signal::SIGINT);
