@@ -44,8 +44,9 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(30),
-            silence: Duration::from_mins(1),
+            connect: Duration::from_secs(15),
+            // a cold Exchange thinks for 20 seconds about a SEARCH; beyond that nobody is there
+            silence: Duration::from_secs(30),
             command: Duration::from_mins(15),
             done: Duration::from_secs(15),
             idle: Duration::from_secs(270),
