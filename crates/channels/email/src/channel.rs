@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::EmailSettings,
+    config::{After, EmailSettings},
     imap::{
         Timing,
         budget::MemoryBudget,
@@ -199,6 +199,10 @@ impl Channel for EmailChannel {
             found.push(format!("{folder} ({} messages)", opened.exists));
         }
         let idle = if session.can("IDLE") { "IDLE" } else { "no IDLE, polling" };
+        let removes = session.can("MOVE") || session.can("UIDPLUS") || session.can("IMAP4REV2");
+        if matches!(settings.after, After::Move(_) | After::Delete { .. }) && !removes {
+            found.push("without MOVE and UIDPLUS: 'after' can only mark messages as deleted".to_owned());
+        }
         session.leave().await;
         Ok(format!("{}: {protection}, logged in, {idle}, {}", self.place(), found.join(", ")))
     }

@@ -310,6 +310,9 @@ async fn without_uidplus_nothing_is_expunged() {
     server.settings.after = After::Move("Archivio".into());
     // somebody else's letter that is marked as deleted must stay
     server.imap.folder("INBOX", |f| f.letters.get_mut(&1).expect("there").flags.push("\\Deleted".into()));
+    let channel = smista_email::EmailChannel::new(server.settings.clone());
+    let found = smista_domain::Channel::probe(&channel).await.expect("reachable");
+    assert!(found.contains("without MOVE and UIDPLUS"), "{found}");
     let run = server.run();
     server
         .intake
@@ -487,4 +490,22 @@ async fn a_look_costs_what_is_new() {
     let fetched: Vec<&String> = asked.iter().filter(|l| l.starts_with("UID FETCH")).collect();
     assert!(fetched.iter().all(|l| l.starts_with("UID FETCH 701 ")), "{fetched:?}");
     assert!(asked.iter().all(|l| !l.contains(" 1:")), "no scan of everything: {asked:?}");
+}
+
+/// Fifty letters in a row that are listed but not served: each becomes a row, a few at a time, and the ones behind them come.
+#[tokio::test]
+async fn many_letters_that_are_not_served() {
+    let server = Server::with(60).await;
+    server.intake.announced_due(false);
+    server.imap.folder("INBOX", |f| f.letters.range_mut(6..=55).for_each(|(_, l)| l.withheld = true));
+    let channel = server.supervised();
+    server.intake.until("all have a row", |c| c.rows.len() == 60 && c.caught_up("INBOX") > 0).await;
+    let errors = channel.stop().await;
+    assert!(
+        !errors.is_empty() && errors.iter().all(|e| e.code == "command-refused"),
+        "the server is unwell, and it is said"
+    );
+    let contents = server.intake.contents();
+    assert_eq!((contents.committed(), contents.announced()), (10, 50));
+    assert_eq!(contents.position("INBOX"), Some((7, 60)));
 }

@@ -169,7 +169,7 @@ proptest! {
                 A::Uid(uid) => expected.uid = Some(uid),
                 A::Rfc822Size(size) => expected.size = Some(u64::from(size)),
                 A::InternalDate(date) => expected.date = Some(date.into_owned()),
-                A::Flags(flags) => expected.flags = Some(flags.into_iter().map(|f| f.into_owned()).collect()),
+                A::Flags(flags) => expected.flags = Some(flags.into_iter().map(std::borrow::Cow::into_owned).collect()),
                 A::BodySection { data: Some(data), .. } => {
                     let bytes = Bytes::from(data.into_owned());
                     expected.body = Some(Body { length: bytes.len() as u64, bytes });
