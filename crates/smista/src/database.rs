@@ -84,7 +84,7 @@ pub(crate) async fn prepare(store: &Store) -> Result<Vec<i64>, StoreError> {
 impl Database {
     /// Closes the pool; then a private server that this process started is shut down.
     pub(crate) async fn close(self) {
-        self.store.pool().close().await;
+        self.store.close().await;
         if let Some(private) = self.private
             && let Err(error) = private.close().await
         {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sqlx::{PgConnection, postgres::types::PgInterval};
 
-use super::Settlement;
-use crate::{Store, StoreError, sql_time};
+use super::{PATIENCE, Settlement};
+use crate::{Store, StoreError, connect::Careful, sql_time};
 
 /// How much to claim at once.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,9 @@ fn interval(duration: Duration) -> Result<PgInterval, StoreError> {
 impl Store {
     /// Claims what waits, oldest first. Empty when nothing does.
     pub async fn claim_waiting(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
-        let rows = sqlx::query!(
+        let hold = interval(limits.hold)?;
+        let rows = Careful::of(self.pool()).await?.run(PATIENCE, async |connection| {
+            Ok(sqlx::query!(
             r#"
             with picked as (
                 select id, size, attempts from deliveries
@@ -76,9 +78,11 @@ impl Store {
             i64::from(limits.count),
             i64::try_from(limits.bytes).unwrap_or(i64::MAX),
             i32::try_from(limits.alone_from).unwrap_or(i32::MAX),
-            interval(limits.hold)?,
+            hold,
         )
-        .fetch_all(self.pool())
+        .fetch_all(connection)
+        .await?)
+        })
         .await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {

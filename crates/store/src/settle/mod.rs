@@ -12,13 +12,19 @@ mod thread;
 mod write;
 
 pub use claim::{ClaimLimits, Claimed};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use smista_domain::{Decision, Message, Number};
 
+use sqlx::{Connection as _, PgConnection};
+
 use crate::{
     Store, StoreError,
+    connect::Careful,
     threads::{self, Placed},
 };
 
@@ -106,108 +112,117 @@ pub(crate) struct Ending {
     pub(crate) segnalazione: Option<i64>,
 }
 
+/// No batch waits longer than this for the database: beyond it the connection counts as dead (a network that swallows
+/// everything gives no error). Each statement has the pool's own, shorter limit on the server's side.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 impl Store {
     /// Settles a batch in one transaction. Errors leave everything as it was: [`StoreError::Unavailable`] means wait and
     /// retry, [`StoreError::Refused`] means bisect and quarantine the one that the database will not take.
     pub async fn settle(&self, batch: &[Settlement], options: &SettleOptions) -> Result<Settled, StoreError> {
-        let mut tx = self.pool().begin().await?;
-        let mut settled = Settled::default();
-        let mut outcomes: Vec<Ending> = Vec::with_capacity(batch.len());
+        let connection = Careful::of(self.pool()).await?;
+        connection.run(PATIENCE, async |connection| settle(connection, batch, options).await).await
+    }
+}
 
-        let ours = claim::still_ours(&mut tx, batch).await?;
-        let mut works: Vec<Work<'_>> = Vec::new();
-        let mut incoming: Vec<threads::Incoming> = Vec::new();
-        for item in batch {
-            if !ours.contains(&item.delivery) {
-                settled.lost += 1;
-                continue;
-            }
-            match &item.verdict {
-                Verdict::Ignored { reason } => {
-                    settled.ignored += 1;
-                    outcomes.push(Ending {
-                        delivery: item.delivery,
-                        state: "settled",
-                        outcome: Some("ignored"),
-                        reason: Some(reason.clone()),
-                        segnalazione: None,
-                    });
-                }
-                Verdict::Quarantined { reason } => {
-                    settled.quarantined += 1;
-                    outcomes.push(Ending {
-                        delivery: item.delivery,
-                        state: "quarantined",
-                        outcome: None,
-                        reason: Some(reason.clone()),
-                        segnalazione: None,
-                    });
-                }
-                Verdict::Message { message, decision } => {
-                    incoming.push(thread::incoming(item.delivery, message, decision, item.reopened));
-                    works.push(Work { delivery: item.delivery, channel: &item.channel, message, decision });
-                }
-            }
+async fn settle(
+    connection: &mut PgConnection,
+    batch: &[Settlement],
+    options: &SettleOptions,
+) -> Result<Settled, StoreError> {
+    let mut tx = connection.begin().await?;
+    let mut settled = Settled::default();
+    let mut outcomes: Vec<Ending> = Vec::with_capacity(batch.len());
+
+    let ours = claim::still_ours(&mut tx, batch).await?;
+    let mut works: Vec<Work<'_>> = Vec::new();
+    let mut incoming: Vec<threads::Incoming> = Vec::new();
+    for item in batch {
+        if !ours.contains(&item.delivery) {
+            settled.lost += 1;
+            continue;
         }
-
-        if !works.is_empty() {
-            let threaded = thread::place(&mut tx, &mut incoming, options).await?;
-            let mut opens: Vec<(i64, &Work<'_>)> = Vec::new();
-            let mut joins: BTreeMap<i64, Vec<&Work<'_>>> = BTreeMap::new();
-            for (work, placed) in works.iter().zip(&threaded.resolution.placed) {
-                let (outcome, reason, case) = match *placed {
-                    Placed::Double(case) => {
-                        settled.ignored += 1;
-                        ("ignored", Some("double".to_owned()), Some(case))
-                    }
-                    Placed::SetAside => {
-                        settled.set_aside += 1;
-                        (
-                            "set_aside",
-                            work.decision.set_aside.clone().or_else(|| Some("rules".to_owned())),
-                            None,
-                        )
-                    }
-                    Placed::Joins(case) => {
-                        settled.appended += 1;
-                        joins.entry(case).or_default().push(work);
-                        ("appended", None, Some(case))
-                    }
-                    Placed::Opens(case) => {
-                        settled.opened += 1;
-                        opens.push((case, work));
-                        ("opened", None, Some(case))
-                    }
-                };
+        match &item.verdict {
+            Verdict::Ignored { reason } => {
+                settled.ignored += 1;
                 outcomes.push(Ending {
-                    delivery: work.delivery,
+                    delivery: item.delivery,
                     state: "settled",
-                    outcome: Some(outcome),
-                    reason,
-                    segnalazione: case,
+                    outcome: Some("ignored"),
+                    reason: Some(reason.clone()),
+                    segnalazione: None,
                 });
             }
-            let mut numbers: HashMap<i64, String> = threaded.numbers;
-            let new_numbers = write::open(&mut tx, &opens, options.year).await?;
-            for ((case, work), number) in opens.iter().zip(new_numbers) {
-                settled.sectors.insert(work.decision.sector.to_string());
-                numbers.insert(*case, number);
+            Verdict::Quarantined { reason } => {
+                settled.quarantined += 1;
+                outcomes.push(Ending {
+                    delivery: item.delivery,
+                    state: "quarantined",
+                    outcome: None,
+                    reason: Some(reason.clone()),
+                    segnalazione: None,
+                });
             }
-            let written: Vec<(i64, &Work<'_>)> = opens
-                .iter()
-                .copied()
-                .chain(joins.iter().flat_map(|(c, ws)| ws.iter().map(|w| (*c, *w))))
-                .collect();
-            write::messages(&mut tx, &written).await?;
-            settled.sectors.extend(write::append(&mut tx, &joins).await?);
-            write::relations(&mut tx, &threaded.resolution.relations).await?;
-            settled.numbers =
-                written.iter().filter_map(|(c, w)| Some((w.delivery, numbers.get(c)?.clone()))).collect();
+            Verdict::Message { message, decision } => {
+                incoming.push(thread::incoming(item.delivery, message, decision, item.reopened));
+                works.push(Work { delivery: item.delivery, channel: &item.channel, message, decision });
+            }
         }
-        write::outcomes(&mut tx, &outcomes).await?;
-        tx.commit().await?;
-        Ok(settled)
     }
+
+    if !works.is_empty() {
+        let threaded = thread::place(&mut tx, &mut incoming, options).await?;
+        let mut opens: Vec<(i64, &Work<'_>)> = Vec::new();
+        let mut joins: BTreeMap<i64, Vec<&Work<'_>>> = BTreeMap::new();
+        for (work, placed) in works.iter().zip(&threaded.resolution.placed) {
+            let (outcome, reason, case) = match *placed {
+                Placed::Double(case) => {
+                    settled.ignored += 1;
+                    ("ignored", Some("double".to_owned()), Some(case))
+                }
+                Placed::SetAside => {
+                    settled.set_aside += 1;
+                    ("set_aside", work.decision.set_aside.clone().or_else(|| Some("rules".to_owned())), None)
+                }
+                Placed::Joins(case) => {
+                    settled.appended += 1;
+                    joins.entry(case).or_default().push(work);
+                    ("appended", None, Some(case))
+                }
+                Placed::Opens(case) => {
+                    settled.opened += 1;
+                    opens.push((case, work));
+                    ("opened", None, Some(case))
+                }
+            };
+            outcomes.push(Ending {
+                delivery: work.delivery,
+                state: "settled",
+                outcome: Some(outcome),
+                reason,
+                segnalazione: case,
+            });
+        }
+        let mut numbers: HashMap<i64, String> = threaded.numbers;
+        let new_numbers = write::open(&mut tx, &opens, options.year).await?;
+        for ((case, work), number) in opens.iter().zip(new_numbers) {
+            settled.sectors.insert(work.decision.sector.to_string());
+            numbers.insert(*case, number);
+        }
+        let written: Vec<(i64, &Work<'_>)> = opens
+            .iter()
+            .copied()
+            .chain(joins.iter().flat_map(|(c, ws)| ws.iter().map(|w| (*c, *w))))
+            .collect();
+        write::messages(&mut tx, &written).await?;
+        settled.sectors.extend(write::append(&mut tx, &joins).await?);
+        write::relations(&mut tx, &threaded.resolution.relations).await?;
+        settled.numbers =
+            written.iter().filter_map(|(c, w)| Some((w.delivery, numbers.get(c)?.clone()))).collect();
+    }
+    write::outcomes(&mut tx, &outcomes).await?;
+    tx.commit().await?;
+    Ok(settled)
 }
 
 /// The number as text, for SQL.
