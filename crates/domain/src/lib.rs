@@ -12,7 +12,9 @@ pub mod names;
 pub mod outcome;
 pub mod text;
 
-pub use channel::{Accepted, Channel, ChannelError, Cursor, Intake, IntakeError, Pulse, Remedy, UpstreamTask};
+pub use channel::{
+    Accepted, Channel, ChannelError, Cursor, Intake, IntakeError, Pulse, Remedy, UpstreamTask,
+};
 pub use decision::{Alternative, Decision, Evidence, Priority, Vote, VoteSubject};
 pub use delivery::{Announced, Delivery, DeliveryKey, Digest, Known, Upstream};
 pub use message::{Attachment, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};

@@ -16,7 +16,8 @@ pub struct InvalidName {
     pub rule: &'static str,
 }
 
-const SLUG_RULE: &str = "lower-case letters, digits and single hyphens, 1 to 60 characters, starting with a letter";
+const SLUG_RULE: &str =
+    "lower-case letters, digits and single hyphens, 1 to 60 characters, starting with a letter";
 
 /// True for `lavori-pubblici`, `urp`, `a1`: what may stand in an id, in a role name and in a URL unescaped.
 fn is_slug(s: &str) -> bool {
