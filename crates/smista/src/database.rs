@@ -82,7 +82,7 @@ pub(crate) async fn prepare(store: &Store) -> Result<Vec<i64>, StoreError> {
 }
 
 impl Database {
-    /// Closes the pool; then a private server that this process started is shut down.
+    /// Closes every connection; then a private server that this process started is shut down.
     pub(crate) async fn close(self) {
         self.store.close().await;
         if let Some(private) = self.private

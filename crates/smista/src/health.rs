@@ -1,10 +1,12 @@
 //! What is wrong right now, in one place: `smista status`, the journal and the socket all say the same words.
 //!
 //! Invariant 8: what is wrong is said at once, where the operator looks. A condition is raised when it begins, logged once,
-//! repeated in the log every hour while it lasts, and cleared when it is over. Its texts hold no personal data.
+//! repeated in the log every hour while it lasts, and cleared when it is over. One that comes and goes, or whose words change
+//! (a count, another error of the same outage), is logged once a minute at most: nights of trouble must not fill the disk.
+//! Its texts hold no personal data.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -76,7 +78,9 @@ pub(crate) struct ChannelStatus {
 
 #[derive(Default)]
 struct State {
-    conditions: BTreeMap<(String, String), (Condition, Timestamp)>,
+    conditions: BTreeMap<(String, String), Condition>,
+    /// When a condition of this code and subject was last logged, and how bad it was; kept beyond its end.
+    logged: BTreeMap<(String, String), (Timestamp, Severity)>,
     channels: BTreeMap<String, ChannelStatus>,
 }
 
@@ -84,7 +88,16 @@ struct State {
 #[derive(Clone, Default)]
 pub(crate) struct Health(Arc<Mutex<State>>);
 
+/// How often what lasts is logged again.
 const REPEAT: SignedDuration = SignedDuration::from_hours(1);
+/// How often what flickers is logged at most.
+const FLICKER: SignedDuration = SignedDuration::from_mins(1);
+
+/// Whether something was logged less than `within` ago. A clock that was set back silences nothing.
+fn lately(now: Timestamp, logged: Timestamp, within: SignedDuration) -> bool {
+    let ago = now.duration_since(logged);
+    !ago.is_negative() && ago < within
+}
 
 impl Health {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -97,15 +110,12 @@ impl Health {
         let mut state = self.lock();
         let key = (code.to_owned(), subject.to_owned());
         let known = state.conditions.get(&key);
-        let since = known.map_or(now, |(c, _)| c.since);
-        let silent = known.is_some_and(|(c, logged)| {
-            c.severity == severity && c.text == text && now.duration_since(*logged) < REPEAT
-        });
-        let logged = match known {
-            Some((_, logged)) if silent => *logged,
-            _ => now,
-        };
+        let since = known.map_or(now, |c| c.since);
+        let within = if known.is_some_and(|c| c.text == text) { REPEAT } else { FLICKER };
+        let silent =
+            state.logged.get(&key).is_some_and(|(at, bad)| *bad == severity && lately(now, *at, within));
         if !silent {
+            state.logged.insert(key.clone(), (now, severity));
             match severity {
                 Severity::Error => {
                     tracing::error!(condition.code = code, condition.subject = subject, condition.since = %since,
@@ -119,20 +129,25 @@ impl Health {
         }
         let condition =
             Condition { code: code.to_owned(), subject: subject.to_owned(), severity, text, hint, since };
-        state.conditions.insert(key, (condition, logged));
+        state.conditions.insert(key, condition);
     }
 
     /// Says that it is over.
     pub(crate) fn clear(&self, code: &str, subject: &str) {
-        if let Some((condition, _)) = self.lock().conditions.remove(&(code.to_owned(), subject.to_owned())) {
+        let key = (code.to_owned(), subject.to_owned());
+        let mut state = self.lock();
+        let Some(condition) = state.conditions.remove(&key) else { return };
+        // The end of what was not logged is not, either.
+        if state.logged.get(&key).is_some_and(|(at, _)| *at >= condition.since) {
             tracing::info!(condition.code = code, condition.subject = subject, condition.since = %condition.since, "over");
         }
     }
 
-    /// Says that everything about this subject is over.
-    pub(crate) fn clear_subject(&self, subject: &str) {
+    /// Says that everything about this subject is over, but for these codes.
+    pub(crate) fn clear_subject(&self, subject: &str, but: &BTreeSet<&str>) {
+        let of_it = |(code, about): &&(String, String)| about == subject && !but.contains(code.as_str());
         let codes: Vec<String> =
-            self.lock().conditions.keys().filter(|(_, s)| s == subject).map(|(c, _)| c.clone()).collect();
+            self.lock().conditions.keys().filter(of_it).map(|(code, _)| code.clone()).collect();
         for code in codes {
             self.clear(&code, subject);
         }
@@ -161,7 +176,7 @@ impl Health {
 
     /// Everything that is wrong, worst first.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
-        let mut all: Vec<Condition> = self.lock().conditions.values().map(|(c, _)| c.clone()).collect();
+        let mut all: Vec<Condition> = self.lock().conditions.values().cloned().collect();
         all.sort_by_key(|c| (c.severity != Severity::Error, c.since));
         all
     }
@@ -212,7 +227,33 @@ mod tests {
         assert_eq!((now.len(), now[0].since, now[0].severity), (1, since, Severity::Error));
         health.raise("y", "", Severity::Warning, text("other"), text("do"));
         assert_eq!(health.conditions()[0].code, "x", "the worst comes first");
-        health.clear_subject("email/urp");
+        health.clear_subject("email/urp", &BTreeSet::from(["x"]));
+        assert_eq!(health.conditions().len(), 2, "but for what is said to go on");
+        health.clear_subject("email/urp", &BTreeSet::new());
         assert_eq!(health.conditions().len(), 1);
+    }
+
+    #[test]
+    fn what_flickers_is_logged_once() {
+        let health = Health::default();
+        let text = |s: &str| Text::new(s, s);
+        let logged = || health.lock().logged.values().map(|(at, _)| *at).collect::<Vec<_>>();
+        health.raise("x", "", Severity::Error, text("no connection"), text("do"));
+        let first = logged();
+        for words in ["timed out", "refused", "timed out"] {
+            health.raise("x", "", Severity::Error, text(words), text("do"));
+            health.clear("x", "");
+        }
+        assert_eq!(logged(), first);
+        health.raise("x", "", Severity::Warning, text("better"), text("do"));
+        assert_ne!(logged(), first, "how bad it is has changed");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_silences_nothing() {
+        let at = |s| Timestamp::from_second(s).expect("in range");
+        assert!(lately(at(1_000), at(990), FLICKER));
+        assert!(!lately(at(1_000), at(900), FLICKER));
+        assert!(!lately(at(1_000), at(1_000_000), REPEAT));
     }
 }

@@ -77,16 +77,17 @@ impl Monitor {
     fn passwords(&self) {
         let today = crate::clock::now().to_zoned(self.town.time_zone.clone()).date();
         for mailbox in &self.configuration.mailboxes {
-            let name = mailbox.name.as_str();
+            // Under a name of its own: a mailbox that is caught up still has a password that expires.
+            let subject = format!("password of {}", mailbox.name);
             match mailbox.password_warning(today, PASSWORD_DAYS) {
                 Some(found) => self.health.raise(
                     "password-expires",
-                    name,
+                    &subject,
                     Severity::Warning,
                     found.text,
                     found.hint.unwrap_or_else(|| Text::new("", "")),
                 ),
-                None => self.health.clear("password-expires", name),
+                None => self.health.clear("password-expires", &subject),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What channels say of themselves while they run: into `status`, and (not more than every few seconds) into the database, so
 //! that any daemon can tell.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use smista_domain::{ChannelName, Pulse, Text};
 use smista_store::Store;
@@ -40,6 +40,9 @@ pub(crate) fn listen(
     let (sender, mut pulses) = mpsc::channel(64);
     let listening = tokio::spawn(async move {
         let mut written: Option<tokio::time::Instant> = None;
+        // Warnings since the last time that upstream had nothing more: they hold until they are not repeated for a whole
+        // round. (A channel says them in the round that it then ends; cleared at once, nobody would ever see them.)
+        let mut said: BTreeSet<&str> = BTreeSet::new();
         while let Some(pulse) = pulses.recv().await {
             let word = match pulse {
                 Pulse::Connected => {
@@ -48,7 +51,7 @@ pub(crate) fn listen(
                 }
                 Pulse::CaughtUp { .. } => {
                     health.channel(&name, ChannelState::CaughtUp, None);
-                    health.clear_subject(name.as_str());
+                    health.clear_subject(name.as_str(), &std::mem::take(&mut said));
                     "caught-up"
                 }
                 Pulse::Warning { code, text } => {
@@ -59,6 +62,7 @@ pub(crate) fn listen(
                             "If it repeats, tell whoever runs the mailbox.",
                         )
                     });
+                    said.insert(code);
                     health.raise(code, name.as_str(), Severity::Warning, what, todo);
                     "warning"
                 }

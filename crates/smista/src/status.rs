@@ -90,6 +90,10 @@ impl Speaker {
                 () = stop.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
+            if stream.is_err() {
+                // No file descriptors left, say: that stays so for a while.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
             if let Ok((mut stream, _)) = stream {
                 let answer = serde_json::to_vec(&self.say()).unwrap_or_default();
                 // A caller that does not read must not hold the next one up.

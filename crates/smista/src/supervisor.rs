@@ -4,7 +4,7 @@
 //! a channel runs only while this daemon holds its lease by its own monotonic clock; back-off is reset by useful work, never
 //! by a mere connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use smista_domain::{Channel, ChannelError, Remedy, Text};
 use smista_store::{Lease, LeaseKeeper, Store, StoreIntake};
@@ -64,6 +64,9 @@ impl Supervisor {
     pub(crate) async fn keep<C: Channel>(self, channel: Arc<C>, stop: CancellationToken) {
         let name = channel.name().clone();
         let mut back_off = BackOff::new();
+        // Since when nothing useful was done.
+        let mut idle_since = tokio::time::Instant::now();
+        let mut last: Option<&'static str> = None;
         self.health.channel(&name, ChannelState::Starting, None);
         while !stop.is_cancelled() {
             let wait = match self.store.acquire_lease(&name, self.holder, &self.host, self.lease_ttl).await {
@@ -71,13 +74,20 @@ impl Supervisor {
                     Ok(()) => continue,
                     Err(error) => {
                         let wait = back_off.after(error.worked, error.remedy);
-                        self.failed(&name, &error, wait);
+                        if error.worked {
+                            idle_since = tokio::time::Instant::now();
+                        }
+                        // What failed before this does not fail any more, as far as is known.
+                        if let Some(before) = last.replace(error.code).filter(|code| *code != error.code) {
+                            self.health.clear(before, name.as_str());
+                        }
+                        self.failed(&name, &error, wait, idle_since.elapsed());
                         wait
                     }
                 },
                 Ok(None) => {
                     self.health.channel(&name, ChannelState::HeldElsewhere, None);
-                    self.health.clear_subject(name.as_str());
+                    self.health.clear_subject(name.as_str(), &BTreeSet::new());
                     self.lease_ttl / 5
                 }
                 Err(error) => {
@@ -139,32 +149,46 @@ impl Supervisor {
         }
     }
 
-    fn failed(&self, name: &smista_domain::ChannelName, error: &ChannelError, wait: Duration) {
+    /// `fruitless`: for how long it has done nothing useful.
+    fn failed(
+        &self,
+        name: &smista_domain::ChannelName,
+        error: &ChannelError,
+        wait: Duration,
+        fruitless: Duration,
+    ) {
         let text = chain(error);
         self.health.channel(name, ChannelState::Failing, Some(text.clone()));
-        let (severity, hint) = match error.remedy {
-            Remedy::AskOperator => (
-                Severity::Error,
-                Text::new(
-                    "Serve un intervento: correggere la configurazione o la casella. smista intanto riprova da solo.",
-                    "Somebody must act: mend the configuration or the mailbox. smista goes on trying meanwhile.",
-                ),
+        tracing::debug!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "trying again");
+        let Some(severity) = severity(error.remedy, fruitless) else {
+            tracing::info!(channel.name = %name, error.code = error.code, "{text}");
+            return;
+        };
+        let hint = match error.remedy {
+            Remedy::AskOperator => Text::new(
+                "Serve un intervento: correggere la configurazione o la casella. smista intanto riprova da solo.",
+                "Somebody must act: mend the configuration or the mailbox. smista goes on trying meanwhile.",
             ),
-            Remedy::Reconnect => (
-                Severity::Warning,
-                Text::new(
-                    "Di solito passa da sé: smista si ricollega. Se dura, controllare la rete e il server di posta.",
-                    "This usually passes: smista connects again. If it lasts, check the network and the mail server.",
-                ),
+            Remedy::Reconnect | Remedy::WaitForDatabase | Remedy::Yield => Text::new(
+                "Di solito passa da sé: smista si ricollega. Se dura, controllare la rete e il server di posta.",
+                "This usually passes: smista connects again. If it lasts, check the network and the mail server.",
             ),
-            Remedy::WaitForDatabase | Remedy::Yield => {
-                tracing::info!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "{text}");
-                return;
-            }
         };
         let (what, todo) = pulses::in_words(name, error.code, &text);
         self.health.raise(error.code, name.as_str(), severity, what, todo.unwrap_or(hint));
-        tracing::info!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "trying again");
+    }
+}
+
+/// Without anything useful for so long, what usually passes has not passed.
+const FRUITLESS: Duration = Duration::from_mins(15);
+
+/// How bad a failure is; none: nothing is wrong with the channel (another daemon has it).
+fn severity(remedy: Remedy, fruitless: Duration) -> Option<Severity> {
+    match remedy {
+        Remedy::Yield => None,
+        Remedy::Reconnect if fruitless < FRUITLESS => Some(Severity::Warning),
+        // The pipeline may find the database well (it has nothing to write) while nothing can be committed.
+        Remedy::Reconnect | Remedy::WaitForDatabase | Remedy::AskOperator => Some(Severity::Error),
     }
 }
 
@@ -194,6 +218,20 @@ mod tests {
         assert!(waits[0] <= Duration::from_millis(500) && waits[0] >= Duration::from_millis(250));
         assert!(waits[11] >= Duration::from_secs(30) && waits[11] <= Duration::from_mins(1));
         assert!(back_off.after(true, Remedy::Reconnect) <= Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_does_not_pass_by_itself_becomes_an_error() {
+        let (short, long) = (Duration::from_mins(1), Duration::from_hours(1));
+        assert_eq!(severity(Remedy::Reconnect, short), Some(Severity::Warning));
+        assert_eq!(
+            severity(Remedy::Reconnect, long),
+            Some(Severity::Error),
+            "an outage of days is no warning"
+        );
+        assert_eq!(severity(Remedy::WaitForDatabase, short), Some(Severity::Error), "a full disk");
+        assert_eq!(severity(Remedy::AskOperator, short), Some(Severity::Error));
+        assert_eq!(severity(Remedy::Yield, long), None);
     }
 
     #[test]

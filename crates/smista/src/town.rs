@@ -52,7 +52,11 @@ impl Town {
         };
         match self.read(&channel, claimed) {
             Ok(Reading::Message(message)) => {
-                let decision = decide(&message, &Context::new(channel.clone()), rules);
+                let mut decision = decide(&message, &Context::new(channel.clone()), rules);
+                if claimed.reopened() {
+                    // A person has said that it needs somebody, whatever the rules say.
+                    decision.set_aside = None;
+                }
                 Verdict::Message { message, decision: Box::new(decision) }
             }
             Ok(Reading::Ignored { reason, .. }) => {
@@ -104,5 +108,42 @@ pub(crate) fn reason_in_italian(reason: &str) -> &str {
         "double" => "doppione",
         "vanished" => "sparito dalla casella prima di essere letto",
         other => OWN.iter().find(|(r, _)| r.as_str() == other).map_or(other, |(_, it)| it),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use smista_settings::Environment;
+
+    use super::*;
+    use crate::configuration;
+
+    #[test]
+    fn what_rules_set_aside_is_a_message_once_a_person_reopens_it() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let environment: Environment = [("SMISTA_TEST", "")].into_iter().collect();
+        let (configuration, _) = configuration::read(here.join("../../config"), environment, true);
+        let configuration = configuration.expect("the sample configuration is good");
+        let rules = configuration.ruleset.as_ref().expect("with rules").rules.clone();
+        let town = Town::new(TimeZone::UTC, 30, configuration.reading(), rules.clone());
+        let letter = here.join("demo/letters/31-pubblicita-motori-di-ricerca.eml");
+        let mut claimed = Claimed {
+            id: 1,
+            channel: "email/urp".to_owned(),
+            scope: "INBOX".to_owned(),
+            bytes: std::fs::read(letter).expect("the sample letter").into(),
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            facts: serde_json::Value::Null,
+            attempts: 1,
+        };
+        let aside = |claimed: &Claimed| match town.judge(claimed, &rules) {
+            Verdict::Message { decision, .. } => decision.set_aside.is_some(),
+            other => panic!("{other:?}"),
+        };
+        assert!(aside(&claimed));
+        claimed.facts = serde_json::json!({ "reopened": true });
+        assert!(!aside(&claimed));
     }
 }
