@@ -128,7 +128,7 @@ impl ScriptedImap {
 
     /// Puts a letter into INBOX. Its UID.
     pub fn deliver(&self, bytes: &[u8]) -> u32 {
-        self.deliver_at(bytes, "01-Nov-2026 10:00:00 +0100")
+        self.deliver_at(bytes, "01-Nov-2020 10:00:00 +0100")
     }
 
     /// Puts a letter with an INTERNALDATE into INBOX. Its UID.

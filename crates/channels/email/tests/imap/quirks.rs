@@ -69,8 +69,8 @@ async fn sloppy_grammar_loses_nothing() {
         ),
         ("BODY.PEEK", "* 2 FETCH", "* NO [ALERT] quota\r\n* 2 EXPUNGE\r\n* 9 EXISTS\r\n* 2 FETCH"),
         ("RFC822.SIZE", " RFC822.SIZE", " X-SIZE"),
-        ("RFC822.SIZE", "INTERNALDATE \"01-Nov-2026 10:00:00 +0100\"", "INTERNALDATE NIL"),
-        ("RFC822.SIZE", "INTERNALDATE \"01-Nov-2026 10:00:00 +0100\"", "INTERNALDATE \"soon\""),
+        ("RFC822.SIZE", "INTERNALDATE \"01-Nov-2020 10:00:00 +0100\"", "INTERNALDATE NIL"),
+        ("RFC822.SIZE", "INTERNALDATE \"01-Nov-2020 10:00:00 +0100\"", "INTERNALDATE \"soon\""),
     ] {
         Server::distorted("UID FETCH", contains, from, to).await;
     }
@@ -223,6 +223,8 @@ async fn start_new_and_then_another_uidvalidity() {
     server.imap.folder("INBOX", |f| f.renumber(8));
     // as large as it was: found by its bytes; another one arrived meanwhile
     server.imap.deliver_at(&letter(101), "02-Jan-2099 10:00:00 +0100");
+    // a server that takes no notice of SINCE: INTERNALDATE decides
+    server.imap.fault("UID SEARCH", "SINCE", 9, Fault::Instead("* SEARCH 1 2 3 4 5 6\r\n{T} OK found\r\n"));
     let run = server.run();
     server.intake.until("the newer one", |c| c.committed() == 2 && c.position("INBOX") == Some((8, 6))).await;
     run.stop().await.expect("stopped");
@@ -430,7 +432,7 @@ async fn a_panic_is_a_lost_connection() {
 #[tokio::test]
 async fn folders_share_what_connections_there_are() {
     let mut server = Server::with(1).await;
-    server.imap.folder("Tributi", |f| f.add(letter(1), "01-Nov-2026 10:00:00 +0100"));
+    server.imap.folder("Tributi", |f| f.add(letter(1), "01-Nov-2020 10:00:00 +0100"));
     server.settings.folders.push("Tributi".to_owned());
     server.settings.poll = Duration::from_millis(100);
     let first = server.run();
@@ -440,7 +442,7 @@ async fn folders_share_what_connections_there_are() {
     server.imap.refuse_logins_beyond(1);
     let second = server.run();
     server.imap.deliver(&letter(2));
-    server.imap.folder("Tributi", |f| f.add(letter(3), "01-Nov-2026 10:00:00 +0100"));
+    server.imap.folder("Tributi", |f| f.add(letter(3), "01-Nov-2020 10:00:00 +0100"));
     server.intake.until("these came, too", |c| c.committed() == 4 && c.warned("few-connections")).await;
     second.stop().await.expect("stopped");
 }
@@ -462,7 +464,7 @@ async fn a_budget_smaller_than_a_letter_blocks_nothing() {
     let large = |n: usize| [letter(n), vec![b'x'; 300_000]].concat();
     for n in 0..5 {
         server.imap.deliver(&large(n));
-        server.imap.folder("Tributi", |f| f.add(large(10 + n), "01-Nov-2026 10:00:00 +0100"));
+        server.imap.folder("Tributi", |f| f.add(large(10 + n), "01-Nov-2020 10:00:00 +0100"));
     }
     server.settings.folders.push("Tributi".to_owned());
     let budget = smista_email::MemoryBudget::new(100_000);
