@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod cli;
 mod crashes;
 mod cuts;
 mod daemons;

@@ -118,7 +118,7 @@ pub(crate) async fn run(
     let show = Show { lang, json, zone: configuration.town.comune.time_zone.clone() };
     let tell = |it: &str, en: &str| {
         if !json {
-            eprintln!("{}", say(lang, it, en));
+            render::complain(say(lang, it, en));
         }
     };
     tell("Avvio un PostgreSQL privato ...", "Starting a private PostgreSQL ...");
@@ -154,7 +154,7 @@ fn embedded(folder: &Path, environment: &Environment, lang: Lang) -> Result<Conf
     let (configuration, findings) = configuration::read(dir, environment.clone(), true);
     let mut configuration = usable(configuration, &findings, lang)?;
     if configuration.ruleset.is_none() {
-        eprint!("{}", findings.for_people(lang, false));
+        render::complain(findings.for_people(lang, false).trim_end());
         return Err(Failure::new(
             CONFIG,
             "La configurazione incorporata ha errori.",

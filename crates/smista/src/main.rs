@@ -41,16 +41,16 @@ fn main() -> ExitCode {
         Lang::It => cli::italian::localize(Cli::command()),
         Lang::En => Cli::command(),
     };
-    let cli = match command.try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m)) {
+    let cli = match command.try_get_matches_from(&arguments).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return cli::usage::tell(&error, wanted_language(&arguments)),
     };
     // Every TLS connection uses ring; a second call would fail, which this first one cannot.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("smista: {error}");
+            render::complain(&format!("smista: {error}"));
             return ExitCode::from(UNAVAILABLE);
         }
     };
@@ -62,10 +62,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.text.en.is_empty() {
-                eprintln!("smista: {}", failure.text.in_lang(lang));
+                render::complain(&format!("smista: {}", failure.text.in_lang(lang)));
             }
             if let Some(hint) = &failure.hint {
-                eprintln!("{}: {}", render::say(lang, "Cosa fare", "What to do"), hint.in_lang(lang));
+                let title = render::say(lang, "Cosa fare", "What to do");
+                render::complain(&format!("{title}: {}", hint.in_lang(lang)));
             }
             ExitCode::from(failure.code)
         }

@@ -18,6 +18,12 @@ impl From<DeliveryError> for Failure {
     fn from(error: DeliveryError) -> Self {
         match error {
             DeliveryError::Store(error) => error.into(),
+            DeliveryError::Unknown(id) => Self::new(
+                FOUND,
+                format!("non c'è nessun arrivo con il numero {id}"),
+                format!("there is no delivery {id}"),
+            )
+            .hint("L'elenco: smista deliveries list", "The list: smista deliveries list"),
             other => Self { code: FOUND, text: other.text(), hint: None },
         }
     }
@@ -194,7 +200,7 @@ pub(crate) async fn ledger(store: &Store, verify: bool, show: &Show) -> Result<(
         print_ledger(&rows, show);
     }
     for problem in &problems {
-        eprintln!("{}: {}", problem.check, problem.subject);
+        render::complain(&format!("{}: {}", problem.check, problem.subject));
     }
     if problems.is_empty() && rows.iter().all(LedgerRow::adds_up) {
         return Ok(());

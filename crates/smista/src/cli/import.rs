@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use smista_domain::{ChannelKind, ChannelName, Delivery, Intake, IntakeError, Lang, Upstream};
-use smista_email::import;
+use smista_email::import::{self, ImportError, ImportFault};
 use smista_store::{Store, StoreIntake};
 use tokio::sync::{Notify, mpsc};
 
@@ -66,7 +66,7 @@ pub(crate) async fn store_letters(
             }
             Err(error) => {
                 done.errors += 1;
-                bar.suspend(|| eprintln!("{}", chain(&error)));
+                bar.suspend(|| render::complain(&told(&error, lang)));
             }
         }
         if size >= BATCH_BYTES || batch.len() >= BATCH_COUNT {
@@ -94,7 +94,8 @@ async fn commit(intake: &StoreIntake, batch: Vec<Delivery>, done: &mut Imported)
             }
             Err(IntakeError::Refused(error)) if batch.len() == 1 => {
                 done.errors += 1;
-                eprintln!("{}: {error}", batch.first().map(|d| d.key.to_string()).unwrap_or_default());
+                let key = batch.first().map(|d| d.key.to_string()).unwrap_or_default();
+                render::complain(&format!("{key}: {error}"));
             }
             Err(IntakeError::Refused(_)) => {
                 let second = batch.split_off(batch.len() / 2);
@@ -116,6 +117,24 @@ async fn commit(intake: &StoreIntake, batch: Vec<Delivery>, done: &mut Imported)
         }
     }
     Ok(())
+}
+
+/// Which file was left out, and why.
+fn told(error: &ImportError, lang: Lang) -> String {
+    let why = match (lang, &error.kind) {
+        (Lang::It, ImportFault::Io(cause)) => format!("non si riesce a leggere: {cause}"),
+        (Lang::En, ImportFault::Io(cause)) => format!("cannot be read: {cause}"),
+        (Lang::It, ImportFault::TooLarge { limit }) => format!("la lettera supera i {limit} byte"),
+        (Lang::It, ImportFault::NotMail) => {
+            "non è una lettera né una casella (.eml, mbox o Maildir)".to_owned()
+        }
+        (Lang::It, ImportFault::Link) => {
+            "è un collegamento simbolico, che non viene seguito: indicare il file vero".to_owned()
+        }
+        (Lang::It, ImportFault::TooDeep) => "le cartelle sono annidate troppo a fondo".to_owned(),
+        (Lang::En, other) => other.to_string(),
+    };
+    format!("{}: {why}", error.origin)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

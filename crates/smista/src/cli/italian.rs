@@ -45,6 +45,7 @@ const ARGUMENTS: &[(&str, &str, &str)] = &[
         "La cartella con smista.toml, sectors.toml e rules/ (altrimenti $SMISTA_CONFIG, /etc/smista, ./config)",
     ),
     ("", "lang", "La lingua in cui rispondere"),
+    ("", "version", "Mostra la versione"),
     ("", "json", "JSON per i programmi invece di tabelle per le persone"),
     ("demo", "once", "Smista le lettere, mostra le code e termina (per ora lo fa comunque)"),
     ("demo", "keep", "Tiene i dati della demo in questa cartella invece che in una temporanea"),
@@ -132,6 +133,11 @@ fn one(mut command: Command, path: &str) -> Command {
                 .action(clap::ArgAction::Help)
                 .help("Mostra questo aiuto"),
         );
+    if path.is_empty() {
+        command = command
+            .disable_version_flag(true)
+            .arg(clap::Arg::new("version").short('V').long("version").action(clap::ArgAction::Version));
+    }
     let names: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
     for name in names {
         let text =
@@ -167,7 +173,7 @@ mod tests {
         for arg in command.get_arguments() {
             let name = arg.get_id().as_str();
             let found = ARGUMENTS.iter().any(|(p, n, _)| *n == name && (*p == path || p.is_empty()));
-            if !found && !["help", "version"].contains(&name) {
+            if !found && name != "help" {
                 missing.push(format!("'{path}' {name}"));
             }
         }

@@ -9,6 +9,7 @@ pub(crate) mod queue;
 pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod status;
+pub(crate) mod usage;
 
 use std::io::Read as _;
 

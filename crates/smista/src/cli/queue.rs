@@ -134,6 +134,9 @@ async fn list(store: &Store, args: &QueueListArgs, show: &Show) -> Result<(), Fa
         states: states(args.state.as_deref())?,
         limit: i64::from(args.limit),
     };
+    if let Some(sector) = &args.sector {
+        known_sector(store, sector).await?;
+    }
     let rows = store.queue_list(&filter).await?;
     if show.json {
         render::json(&rows);
@@ -141,6 +144,21 @@ async fn list(store: &Store, args: &QueueListArgs, show: &Show) -> Result<(), Fa
         print_rows(&rows, show);
     }
     Ok(())
+}
+
+/// An empty table would be taken for an empty queue.
+async fn known_sector(store: &Store, sector: &str) -> Result<(), Failure> {
+    let sectors = store.sectors().await?;
+    if sectors.iter().any(|known| known.id == sector) {
+        return Ok(());
+    }
+    let all = sectors.iter().map(|known| known.id.as_str()).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(
+        FOUND,
+        format!("il settore «{sector}» non esiste"),
+        format!("there is no sector '{sector}'"),
+    )
+    .hint(format!("I settori sono: {all}."), format!("The sectors are: {all}.")))
 }
 
 /// The table of queue entries with the reason of each route.
@@ -173,7 +191,12 @@ pub(crate) fn print_rows(rows: &[QueueRow], show: &Show) {
         ]);
     }
     render::print(&table.to_string());
-    render::print(&format!("{} segnalazioni.", rows.len()));
+    render::print(&match (lang, rows.len()) {
+        (Lang::It, 1) => "1 segnalazione.".to_owned(),
+        (Lang::It, n) => format!("{n} segnalazioni."),
+        (Lang::En, 1) => "1 case.".to_owned(),
+        (Lang::En, n) => format!("{n} cases."),
+    });
 }
 
 /// The reason of a route in one line, from the stored decision.

@@ -22,7 +22,7 @@ pub(crate) fn table(headings: &[&str]) -> Table {
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&text),
-        Err(error) => eprintln!("{error}"),
+        Err(error) => complain(&error.to_string()),
     }
 }
 
@@ -30,6 +30,12 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) {
 pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Prints a line on standard error; where nobody reads it, that is no error either (`eprintln!` would panic).
+pub(crate) fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Picks the language.

@@ -25,7 +25,8 @@ fn print_findings(findings: &Findings, lang: Lang, json: bool) {
     if json {
         render::json(&findings.to_json(lang));
     } else if !findings.all.is_empty() {
-        eprint!("{}", findings.for_people(lang, std::io::stderr().is_terminal()));
+        let text = findings.for_people(lang, std::io::stderr().is_terminal());
+        render::complain(text.strip_suffix('\n').unwrap_or(&text));
     }
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn check(
     print_findings(&findings, lang, json);
     if findings.has_errors() {
         if !json {
-            eprintln!("{}", findings.summary(lang));
+            render::complain(&findings.summary(lang));
         }
         return Err(Failure::silent(FOUND));
     }
@@ -191,7 +192,11 @@ pub(crate) fn explain_file(
     match subject(bytes, what, settings)? {
         Subject::Ignored { reason } => {
             if json {
-                render::json(&json!({ "ignored": reason, "ruleset": rules.id() }));
+                // Every field of the contract, and why there is nothing in them.
+                render::json(&json!({
+                    "kind": null, "sector": null, "category": null, "priority": null, "fallback": false, "votes": [],
+                    "ruleset": rules.id(), "ignored": reason,
+                }));
             } else {
                 render::print(&match lang {
                     Lang::It => format!(
@@ -229,6 +234,10 @@ pub(crate) async fn explain_number(
             FOUND,
             format!("la segnalazione {number} non esiste"),
             format!("there is no segnalazione {number}"),
+        )
+        .hint(
+            "Controllare il numero con `smista queue list --state all`.",
+            "Check the number with `smista queue list --state all`.",
         )
     })?;
     let decision: smista_domain::Decision = serde_json::from_value(case.decision).map_err(|error| {
