@@ -1,11 +1,12 @@
 //! Which case a message belongs to: pure, so that it can be tried with every order of arrival.
 //!
 //! A message joins the case that one of its references (`In-Reply-To`, `References`) leads to, or the case whose messages
-//! referred to it before it came (a parent that arrives after its reply). Its own identity alone proves nothing: broken
-//! senders repeat Message-IDs. A number in the subject joins only when the sender is on that case already; otherwise
-//! anybody could write into anybody's case, so it opens a new one that is *related*.
+//! referred to it before it came (a parent that arrives after its reply). A reference to a letter that never came here joins
+//! only the case of the same sender: a thousand citizens may answer one mailing, and each has a matter of his own. Its own
+//! identity alone proves nothing: broken senders repeat Message-IDs. A number in the subject joins only when the sender is on
+//! that case already; otherwise anybody could write into anybody's case, so it opens a new one that is *related*.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -113,6 +114,8 @@ pub(crate) fn resolve(
     numbers: &HashMap<String, i64>,
 ) -> Resolution {
     let mut out = Resolution::default();
+    // Who wrote into which case within this batch.
+    let mut writers: HashSet<(i64, &str)> = HashSet::new();
     for message in batch {
         let look =
             |keys: &BTreeMap<String, KeyRow>, k: &str| keys.get(k).or_else(|| existing.get(k)).copied();
@@ -125,10 +128,20 @@ pub(crate) fn resolve(
             out.placed.push(Placed::Double(segnalazione));
             continue;
         }
+        let writes_in = |case: i64| {
+            message.sender.as_ref().is_some_and(|sender| {
+                writers.contains(&(case, sender.as_str()))
+                    || cases.get(&case).is_some_and(|c| c.senders.contains(sender))
+            })
+        };
         let mut hits: Vec<i64> = Vec::new();
         let late_parent =
             message.own.as_deref().and_then(|own| look(&out.keys, own)).filter(|row| row.owner.is_none());
-        let by_reference = message.refs.iter().filter_map(|r| look(&out.keys, r));
+        let by_reference = message
+            .refs
+            .iter()
+            .filter_map(|r| look(&out.keys, r))
+            .filter(|row| row.owner.is_some() || writes_in(row.segnalazione));
         for row in by_reference.chain(late_parent) {
             if !hits.contains(&row.segnalazione) {
                 hits.push(row.segnalazione);
@@ -143,11 +156,7 @@ pub(crate) fn resolve(
         if joined.is_none()
             && let Some(case) = message.number.as_ref().and_then(|n| numbers.get(n)).copied()
         {
-            let on_it = message
-                .sender
-                .as_ref()
-                .is_some_and(|s| cases.get(&case).is_some_and(|c| c.senders.contains(s)));
-            match (on_it, joinable(case)) {
+            match (writes_in(case), joinable(case)) {
                 (true, true) => joined = Some(case),
                 (true, false) => related.push((case, Relation::AfterClose)),
                 (false, _) => related.push((case, Relation::NumberInSubject)),
@@ -167,6 +176,9 @@ pub(crate) fn resolve(
                 message.tentative
             }
         };
+        if let Some(sender) = &message.sender {
+            writers.insert((case, sender.as_str()));
+        }
         for (other, why) in related {
             if other != case {
                 out.relations.entry((case, other)).or_insert(why);
@@ -236,6 +248,36 @@ mod tests {
             alone(&[letter(2, "b", &["a"]), letter(3, "c", &["a"])]),
             [Placed::Opens(200), Placed::Joins(200)]
         );
+    }
+
+    #[test]
+    fn answers_of_different_citizens_to_a_mailing_that_never_came_here_are_cases_of_their_own() {
+        let from = |delivery: i64, own: &str, sender: &str| Incoming {
+            sender: Some(sender.to_owned()),
+            ..letter(delivery, own, &["mailing"])
+        };
+        let batch = [
+            from(1, "a", "anna@example.it"),
+            from(2, "b", "bruno@example.it"),
+            from(3, "c", "anna@example.it"),
+        ];
+        let out = resolve(&batch, &HashMap::new(), &HashMap::new(), &HashMap::new());
+        assert_eq!(out.placed, [Placed::Opens(100), Placed::Opens(200), Placed::Joins(100)]);
+        assert!(out.relations.is_empty(), "they have nothing to do with each other");
+        // The same against what was stored before.
+        let keys = HashMap::from([("mailing".to_owned(), KeyRow { segnalazione: 7, owner: None })]);
+        let cases =
+            HashMap::from([(7, KnownCase { senders: vec!["anna@example.it".to_owned()], joinable: true })]);
+        assert_eq!(
+            resolve(&batch, &keys, &cases, &HashMap::new()).placed,
+            [Placed::Joins(7), Placed::Opens(200), Placed::Joins(7)]
+        );
+    }
+
+    #[test]
+    fn somebody_who_answers_a_letter_that_we_have_joins_its_case() {
+        let other = Incoming { sender: Some("bruno@example.it".to_owned()), ..letter(2, "b", &["a"]) };
+        assert_eq!(alone(&[letter(1, "a", &[]), other]), [Placed::Opens(100), Placed::Joins(100)]);
     }
 
     #[test]
