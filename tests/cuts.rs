@@ -11,7 +11,7 @@ use smista_testkit::{
     postgres::{TestPostgres, TestPostgresOptions, TestStore},
 };
 
-use crate::support::{database, letter, program};
+use crate::support::{database, letter, program, reply};
 
 fn state_of(town: &Installation) -> String {
     let status = town.run(&["status", "--json"]);
@@ -226,6 +226,30 @@ async fn a_message_that_the_database_refuses_is_quarantined_alone() {
     sqlx::query("alter table messages drop constraint poison").execute(store.pool()).await.expect("mended");
     assert_eq!(town.run(&["deliveries", "retry", "--all"]).code, 0);
     town.until("it is sorted", || town.count("email/urp", "opened") == 20).await;
+    assert_eq!(daemon.terminate(), 0);
+    assert_eq!(store.verify().await.expect("verified"), vec![]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_leaves_a_case_locked_holds_up_nobody_elses_letters() {
+    let dovecot = Dovecot::start().await.expect("Dovecot");
+    let (table, store) = database().await;
+    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
+    let daemon = town.daemon();
+    dovecot.deliver("urp", "INBOX", &letter(1)).expect("delivered");
+    sorted(&town, 1).await;
+
+    let mut open = store.pool().begin().await.expect("a transaction");
+    sqlx::query!("select id from segnalazioni for update").fetch_all(&mut *open).await.expect("locked");
+    dovecot.deliver("urp", "INBOX", &reply(1, 1)).expect("delivered");
+    for n in 2..=9 {
+        dovecot.deliver("urp", "INBOX", &letter(n)).expect("delivered");
+    }
+    town.until("the others are sorted", || town.count("email/urp", "opened") == 9).await;
+    assert_eq!(town.count("email/urp", "appended"), 0, "its case is still locked");
+    assert!(!codes(&town).contains(&"database-away".to_owned()), "the database is there");
+    open.rollback().await.expect("let go");
+    town.until("then it is appended", || town.count("email/urp", "appended") == 1).await;
     assert_eq!(daemon.terminate(), 0);
     assert_eq!(store.verify().await.expect("verified"), vec![]);
 }

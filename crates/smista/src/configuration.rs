@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
-use smista_domain::Lang;
+use smista_domain::{KindId, Lang, SectorId};
 use smista_email::{EmailSettings, read::ReadSettings};
 use smista_settings::{
     Diagnostic, Diagnostics, Environment, FileId, Loaded, Queue, Section, Sectors, Severity, Sources, Span,
@@ -198,13 +198,24 @@ impl Configuration {
     }
 }
 
-/// Compiles a ruleset from its texts as the database keeps them: for a daemon that follows what another one activated.
+/// What of the configuration's own settings a kept ruleset was made with (`canonical.json`).
+#[derive(serde::Deserialize)]
+struct Kept {
+    fallback: SectorId,
+    min_score: i64,
+    lead: i64,
+    default_kind: KindId,
+}
+
+/// Compiles a ruleset from its texts as the database keeps them: for a daemon that follows what another one activated. The
+/// settings are those that it was activated with, whatever this daemon's own are.
 pub(crate) fn recompile(
     sectors: &str,
     rules: &BTreeMap<String, String>,
-    town: &Town,
+    canonical: &str,
     environment: Environment,
 ) -> Option<Rules> {
+    let kept: Kept = serde_json::from_str(canonical).ok()?;
     let mut sources = Sources::new(PathBuf::new(), environment);
     let diagnostics = Diagnostics::new();
     let mut read = |name: &str, text: &str| {
@@ -216,5 +227,34 @@ pub(crate) fn recompile(
     for (name, text) in rules {
         specs.extend(RuleSpec::read_file(read(name, text)?));
     }
-    Rules::compile(specs, &sectors, (&town.queue).into(), &diagnostics)
+    let settings = smista_triage::Settings {
+        fallback: kept.fallback,
+        min_score: kept.min_score,
+        lead: kept.lead,
+        default_kind: kept.default_kind,
+    };
+    Rules::compile(specs, &sectors, settings, &diagnostics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_ruleset_is_compiled_again_with_the_settings_that_it_was_made_with() {
+        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        let environment: Environment = [("SMISTA_QUEUE__LEAD", "3")].into_iter().collect();
+        let (configuration, _) = read(dir, environment.clone(), true);
+        let ruleset = configuration.and_then(|c| c.ruleset).expect("the sample configuration");
+        let Value::Object(files) = &ruleset.activation.files else { panic!("files are an object") };
+        let mut texts: BTreeMap<String, String> = files
+            .iter()
+            .map(|(name, text)| (name.clone(), text.as_str().expect("a text").to_owned()))
+            .collect();
+        let sectors = texts.remove("sectors.toml").expect("sectors");
+        let canonical = texts.remove("canonical.json").expect("the canonical text");
+        let other: Environment = [("SMISTA_QUEUE__LEAD", "7")].into_iter().collect();
+        let again = recompile(&sectors, &texts, &canonical, other).expect("compiled again");
+        assert_eq!(again.id(), ruleset.rules.id());
+    }
 }

@@ -1,5 +1,6 @@
 //! `smista`: the program. Sorts citizens' messages to the sector that must answer, once and with the reason.
 
+mod allocator;
 mod cli;
 mod clock;
 mod configuration;
@@ -45,6 +46,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cli::usage::tell(&error, wanted_language(&arguments)),
     };
+    if matches!(cli.command, Command::Run) {
+        allocator::settle(&arguments);
+    }
     // Every TLS connection uses ring; a second call would fail, which this first one cannot.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -231,7 +235,7 @@ impl Call {
             store.register_channels(std::slice::from_ref(&channel)).await?;
             let imported = cli::import::store_letters(store, &channel, args.paths, lang).await?;
             if !args.no_sort {
-                let rules = rulesets::activate_or_follow(
+                let rules = rulesets::active_or_first(
                     configuration,
                     store,
                     &self.environment,

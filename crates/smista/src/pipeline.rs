@@ -17,10 +17,13 @@ use smista_store::{
     Store, StoreError,
     settle::{ClaimLimits, Claimed, SettleOptions, Settlement, Verdict},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{health::Health, notifier::Notifier, town::Town};
+
+/// How long a message waits whose case another session holds.
+const BUSY: Duration = Duration::from_secs(15);
 
 /// How the pipeline works.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +41,8 @@ pub(crate) struct PipelineSettings {
 impl Default for PipelineSettings {
     fn default() -> Self {
         Self {
-            workers: 2,
-            limits: ClaimLimits { count: 200, bytes: 8 << 20, hold: Duration::from_secs(20), alone_from: 2 },
+            workers: 3,
+            limits: ClaimLimits { count: 128, bytes: 4 << 20, hold: Duration::from_secs(20), alone_from: 2 },
             poll: Duration::from_secs(2),
             give_up_after: 5,
         }
@@ -62,11 +65,12 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Runs the workers until stopped.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let one_large = Arc::new(Semaphore::new(1));
         let workers: Vec<_> = (0..self.settings.workers)
             .map(|_| {
-                let (worker, stop) = (self.clone(), stop.clone());
+                let (worker, stop, one_large) = (self.clone(), stop.clone(), one_large.clone());
                 #[allow(clippy::disallowed_methods, reason = "joined below")]
-                tokio::spawn(async move { worker.work(stop).await })
+                tokio::spawn(async move { worker.work(stop, &one_large).await })
             })
             .collect();
         for worker in workers {
@@ -89,12 +93,21 @@ impl Pipeline {
         }
     }
 
-    async fn work(&self, stop: CancellationToken) {
+    /// Letters beyond the limit in octets are taken when no others wait, and by one worker at a time (`one_large`): each is in
+    /// memory several times over while it is read.
+    async fn work(&self, stop: CancellationToken, one_large: &Semaphore) {
         let mut trouble = Duration::ZERO;
         while !stop.is_cancelled() {
             self.beats.fetch_add(1, Ordering::Relaxed);
             let turn = async {
-                let claimed = self.store.claim_waiting(self.settings.limits).await?;
+                let mut claimed = self.store.claim_small(self.settings.limits).await?;
+                let mut alone = None;
+                if claimed.is_empty()
+                    && let Ok(permit) = one_large.try_acquire()
+                {
+                    claimed = self.store.claim_waiting(self.settings.limits).await?;
+                    alone = Some(permit);
+                }
                 let n = claimed.len();
                 if n > 1 {
                     self.wake.notify_one(); // there may be more: another worker need not wait for its poll
@@ -102,6 +115,7 @@ impl Pipeline {
                 if n > 0 {
                     self.turn(claimed).await?;
                 }
+                drop(alone);
                 Ok::<usize, StoreError>(n)
             };
             match turn.await {
@@ -186,11 +200,16 @@ impl Pipeline {
                     }
                     left.push(batch);
                 }
-                Err(StoreError::Refused { code, .. }) => {
+                Err(StoreError::Busy) if batch.len() <= 1 => {
+                    tracing::warn!("another session holds the case of a message: it waits a little");
+                    let claims: Vec<(i64, i32)> = batch.iter().map(|i| (i.delivery, i.attempts)).collect();
+                    self.store.unclaim(&claims, BUSY).await?;
+                }
+                Err(error @ (StoreError::Refused { .. } | StoreError::Busy)) => {
                     tracing::warn!(
                         batch = batch.len(),
-                        sqlstate = code,
-                        "the database refused a batch: halving it"
+                        error = error.chain(),
+                        "a batch was not taken: halving it"
                     );
                     let second = batch.split_off(batch.len() / 2);
                     left.push(second);
@@ -205,7 +224,11 @@ impl Pipeline {
 
 /// Reads and decides one delivery. A panic costs this one only.
 fn judge_one(town: &Town, rules: &smista_triage::Rules, claimed: &Claimed, give_up_after: i32) -> Settlement {
-    let verdict = if claimed.attempts > give_up_after && !claimed.reopened() {
+    let verdict = if claimed.damaged {
+        Verdict::Quarantined {
+            reason: "its stored bytes cannot be unpacked: the database is damaged".to_owned(),
+        }
+    } else if claimed.attempts > give_up_after {
         Verdict::Quarantined {
             reason: format!("reading it was begun {} times and never ended", claimed.attempts - 1),
         }

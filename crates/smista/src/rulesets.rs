@@ -79,14 +79,26 @@ pub(crate) async fn follow(
     }
     let why =
         Text::new("un altro servizio ha attivato regole diverse", "another daemon has activated other rules");
-    if let Ok(Some(rules)) = active(configuration, store, environment).await {
-        if rules.id().0 == id {
-            town.set_rules(rules.clone());
-        }
+    if let Some(rules) = active(configuration, store, environment).await? {
+        town.set_rules(rules.clone());
         let own = configuration.ruleset.as_ref().is_some_and(|r| r.rules.id().0 == id);
         if own { health.clear("ruleset-differs", "") } else { differ(health, &rules, &why) }
     }
     Ok(())
+}
+
+/// For `import`: the rules that the town sorts by. Only a database without any gets the configuration's: importing letters
+/// must not change how a running town sorts.
+pub(crate) async fn active_or_first(
+    configuration: &Configuration,
+    store: &Store,
+    environment: &Environment,
+    health: &Health,
+) -> Result<Rules, Failure> {
+    match active(configuration, store, environment).await? {
+        Some(rules) => Ok(rules),
+        None => activate_or_follow(configuration, store, environment, health).await,
+    }
 }
 
 fn differ(health: &Health, rules: &Rules, why: &Text) {
@@ -105,17 +117,25 @@ fn differ(health: &Health, rules: &Rules, why: &Text) {
     );
 }
 
-/// The ruleset that the database has active, compiled from its kept texts.
+/// The ruleset that the database has active: our own when it is the same, else compiled from its kept texts.
 async fn active(
     configuration: &Configuration,
     store: &Store,
     environment: &Environment,
 ) -> Result<Option<Rules>, StoreError> {
     let Some(id) = store.active_ruleset().await? else { return Ok(None) };
+    if let Some(own) = configuration.ruleset.as_ref().filter(|own| own.rules.id().0 == id) {
+        return Ok(Some(own.rules.clone()));
+    }
     let Some(Value::Object(files)) = store.ruleset_files(&id).await? else { return Ok(None) };
     let mut texts: BTreeMap<String, String> =
         files.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_owned()))).collect();
-    let Some(sectors) = texts.remove("sectors.toml") else { return Ok(None) };
+    let (Some(sectors), Some(canonical)) = (texts.remove("sectors.toml"), texts.remove("canonical.json"))
+    else {
+        return Ok(None);
+    };
     texts.retain(|name, _| name.starts_with("rules"));
-    Ok(configuration::recompile(&sectors, &texts, &configuration.town, environment.clone()))
+    let rules = configuration::recompile(&sectors, &texts, &canonical, environment.clone());
+    // Another engine may make another ruleset of the same texts: decisions would name one that is not kept.
+    Ok(rules.filter(|rules| rules.id().0 == id))
 }

@@ -135,6 +135,7 @@ mod tests {
             scope: "INBOX".to_owned(),
             bytes: std::fs::read(letter).expect("the sample letter").into(),
             received_at: jiff::Timestamp::UNIX_EPOCH,
+            damaged: false,
             facts: serde_json::Value::Null,
             attempts: 1,
         };

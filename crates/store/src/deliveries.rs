@@ -244,7 +244,7 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         match row.and_then(|r| Some((r.bytes?, r.size))) {
-            Some((packed, size)) => Ok(Some(packed::unpack(&packed, size)?)),
+            Some((packed, size)) => Ok(Some(packed::Unpacker::new()?.unpack(&packed, size)?)),
             None => Ok(None),
         }
     }

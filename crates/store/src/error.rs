@@ -16,6 +16,9 @@ pub enum StoreError {
     /// (deadlock, time-out): wait and try again.
     #[error("the database is not available")]
     Unavailable(#[source] Source),
+    /// Another session holds a row that this needs, and did not let go in time (SQLSTATE 55P03): the rest can go on without it.
+    #[error("another session holds a row that this needs")]
+    Busy,
     /// The database refused what is in the request (SQLSTATE classes 21, 22, 23, 54): the same again will fail again.
     #[error("the database refused the data ({code}{})", constraint.as_deref().map(|c| format!(", {c}")).unwrap_or_default())]
     Refused {
@@ -81,7 +84,7 @@ struct Said {
 impl StoreError {
     /// True when the same attempt may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Busy)
     }
 
     /// An [`StoreError::Unavailable`] with a reason of our own.
@@ -148,9 +151,9 @@ fn by_code(code: &str, message: &str, constraint: Option<String>, hint: Option<S
     let said = || -> Source { Box::new(Said { code: code.to_owned(), message: message.to_owned() }) };
     let denied = |hint: &str| StoreError::Denied { hint: hint.to_owned(), source: said() };
     match code {
-        // read_only_sql_transaction: we are on a server that has become a standby. lock_not_available, query_canceled
-        // (statement_timeout): this attempt took too long.
-        "25006" | "55P03" => StoreError::Unavailable(said()),
+        // read_only_sql_transaction: we are on a server that has become a standby.
+        "25006" => StoreError::Unavailable(said()),
+        "55P03" => StoreError::Busy,
         "28000" | "28P01" => denied("check user and password of database.url"),
         "3D000" => denied("the database of database.url does not exist on that server: create it (createdb)"),
         "42501" => denied("the database's user lacks a right: it must own the schema"),
@@ -193,6 +196,7 @@ mod tests {
     fn class(code: &str) -> &'static str {
         match by_code(code, "message", None, None) {
             StoreError::Unavailable(_) => "unavailable",
+            StoreError::Busy => "busy",
             StoreError::Refused { .. } => "refused",
             StoreError::Denied { .. } => "denied",
             StoreError::SchemaBehind { .. } => "schema",
@@ -209,6 +213,7 @@ mod tests {
             ("53100", "unavailable"), // disk full
             ("40P01", "unavailable"), // deadlock
             ("25006", "unavailable"), // standby
+            ("55P03", "busy"),        // lock_timeout
             ("25P03", "unavailable"), // idle in transaction
             ("22021", "refused"),     // NUL in text
             ("23514", "refused"),     // check

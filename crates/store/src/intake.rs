@@ -126,6 +126,7 @@ impl StoreIntake {
         )
         .fetch_one(&mut *connection)
         .await?;
+        packed::let_go(connection, columns.bytes.iter().map(Vec::len).sum());
         let new = usize::try_from(done.made).unwrap_or(0);
         let recognised = usize::try_from(done.recognised).unwrap_or(0);
         if new > 0 {
@@ -355,11 +356,11 @@ impl Columns {
     /// Packs and hashes: takes a while, so off the runtime's threads. Each delivery's raw bytes are let go as soon as they
     /// are packed.
     fn of(batch: Vec<Delivery>) -> Result<Self> {
-        let mut columns = Self::default();
+        let (mut columns, mut packer) = (Self::default(), packed::Packer::new()?);
         for delivery in batch {
             columns.sizes.push(i64::try_from(delivery.bytes.len()).map_err(StoreError::other)?);
             columns.sha256s.push(Digest::of(&delivery.bytes).0.to_vec());
-            columns.bytes.push(packed::pack(&delivery.bytes)?);
+            columns.bytes.push(packer.pack(&delivery.bytes)?);
             columns.scopes.push(clean::text(&delivery.scope));
             columns.keys.push(clean::text(&delivery.key.0));
             columns.received.push(sql_time::to_sql(delivery.received_at));

@@ -71,7 +71,17 @@ impl From<StoreError> for Failure {
                 format!("The database schema is not up to date: {chain}"),
             )
             .hint("Eseguire `smista migrate`.", "Run `smista migrate`."),
-            StoreError::Denied { .. } | StoreError::ServerTooOld { .. } => Self::new(
+            // A server that is being restored lets nobody in for a while: nothing that only a person can end.
+            StoreError::Denied { .. } => Self::new(
+                UNAVAILABLE,
+                format!("Il database non ci lascia entrare: {chain}"),
+                format!("The database does not let us in: {chain}"),
+            )
+            .hint(
+                "Se dura, controllare utente, password e nome del database in [database].",
+                "If it lasts, check user, password and the database's name in [database].",
+            ),
+            StoreError::ServerTooOld { .. } => Self::new(
                 CONFIG,
                 format!("Il database non è utilizzabile così: {chain}"),
                 format!("The database cannot be used like this: {chain}"),

@@ -33,6 +33,8 @@ pub struct Claimed {
     pub scope: String,
     /// Raw bytes, decompressed.
     pub bytes: Bytes,
+    /// The stored bytes could not be unpacked: `bytes` is empty, and the delivery must not be taken for an empty one.
+    pub damaged: bool,
     /// When upstream received it.
     pub received_at: Timestamp,
     /// Facts beside the bytes.
@@ -55,13 +57,24 @@ fn interval(duration: Duration) -> Result<PgInterval, StoreError> {
 impl Store {
     /// Claims what waits, oldest first. Empty when nothing does.
     pub async fn claim_waiting(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
+        self.claim(limits, i64::MAX).await
+    }
+
+    /// As [`Store::claim_waiting`], but leaves to others what is larger than `limits.bytes`: such letters cost memory, and whoever
+    /// takes them must see to it that it takes one at a time.
+    pub async fn claim_small(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
+        self.claim(limits, i64::try_from(limits.bytes).unwrap_or(i64::MAX)).await
+    }
+
+    async fn claim(&self, limits: ClaimLimits, largest: i64) -> Result<Vec<Claimed>, StoreError> {
         let hold = interval(limits.hold)?;
         let rows = Careful::of(self.pool()).await?.run(PATIENCE, async |connection| {
-            Ok(sqlx::query!(
+            let rows = sqlx::query!(
             r#"
             with picked as (
                 select id, size, attempts from deliveries
                 where state = 'waiting' and not_before <= now() and (claimed_until is null or claimed_until < now())
+                  and size <= $5
                 order by id limit $1 for update skip locked
             ), ranked as (
                 select id, attempts, row_number() over (order by id) as n, sum(size) over (order by id) as upto,
@@ -79,22 +92,39 @@ impl Store {
             i64::try_from(limits.bytes).unwrap_or(i64::MAX),
             i32::try_from(limits.alone_from).unwrap_or(i32::MAX),
             hold,
+            largest,
         )
-        .fetch_all(connection)
-        .await?)
+        .fetch_all(&mut *connection)
+        .await?;
+            let octets = rows.iter().filter_map(|row| row.bytes.as_ref()).map(Vec::len).sum();
+            crate::packed::let_go(connection, octets);
+            Ok(rows)
         })
         .await?;
         let mut claimed = Vec::with_capacity(rows.len());
+        if rows.is_empty() {
+            return Ok(claimed);
+        }
+        let mut unpacker = crate::packed::Unpacker::new()?;
         for row in rows {
-            let bytes = match row.bytes {
-                Some(packed) => crate::packed::unpack(&packed, row.size)?,
-                None => Bytes::new(),
+            let (bytes, damaged) = match row.bytes.map(|packed| unpacker.unpack(&packed, row.size)) {
+                Some(Ok(bytes)) => (bytes, false),
+                Some(Err(error)) => {
+                    tracing::error!(
+                        delivery.id = row.id,
+                        error = error.chain(),
+                        "stored bytes cannot be unpacked"
+                    );
+                    (Bytes::new(), true)
+                }
+                None => (Bytes::new(), false),
             };
             claimed.push(Claimed {
                 id: row.id,
                 channel: row.channel,
                 scope: row.scope,
                 bytes,
+                damaged,
                 received_at: sql_time::from_sql(row.received_at),
                 facts: row.facts.unwrap_or_default(),
                 attempts: row.attempts,

@@ -116,9 +116,13 @@ pub(crate) struct Ending {
 /// everything gives no error). Each statement has the pool's own, shorter limit on the server's side.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Longer than any settling holds its locks.
+const LOCK_PATIENCE: &str = "3s";
+
 impl Store {
     /// Settles a batch in one transaction. Errors leave everything as it was: [`StoreError::Unavailable`] means wait and
-    /// retry, [`StoreError::Refused`] means bisect and quarantine the one that the database will not take.
+    /// retry, [`StoreError::Refused`] means bisect and quarantine the one that the database will not take,
+    /// [`StoreError::Busy`] means bisect and come back later to the one whose case somebody else holds.
     pub async fn settle(&self, batch: &[Settlement], options: &SettleOptions) -> Result<Settled, StoreError> {
         let connection = Careful::of(self.pool()).await?;
         connection.run(PATIENCE, async |connection| settle(connection, batch, options).await).await
@@ -131,6 +135,10 @@ async fn settle(
     options: &SettleOptions,
 ) -> Result<Settled, StoreError> {
     let mut tx = connection.begin().await?;
+    // Whoever leaves a transaction open on a case must not hold up the letters of others.
+    sqlx::query!("select set_config('lock_timeout', $1, true) as done", LOCK_PATIENCE)
+        .fetch_one(&mut *tx)
+        .await?;
     let mut settled = Settled::default();
     let mut outcomes: Vec<Ending> = Vec::with_capacity(batch.len());
 

@@ -41,7 +41,7 @@ pub(super) async fn place(
     options: &SettleOptions,
 ) -> Result<Threaded, StoreError> {
     let ids = sqlx::query_scalar!(
-        r#"select nextval(pg_get_serial_sequence('segnalazioni', 'id')) as "id!" from generate_series(1, $1)"#,
+        r#"select nextval('segnalazioni_id_seq') as "id!" from generate_series(1, $1)"#,
         i32::try_from(batch.len()).unwrap_or(i32::MAX),
     )
     .fetch_all(&mut *conn)
@@ -103,7 +103,10 @@ pub(super) async fn place(
             numbers.insert(row.id, row.number);
             found.insert(row.id, KnownCase { senders: Vec::new(), joinable: row.joinable });
         }
-        let numbered: Vec<i64> = by_number.values().copied().collect();
+        // Cases that are joined only by who writes in them already.
+        let ownerless = existing.values().filter(|row| row.owner.is_none()).map(|row| row.segnalazione);
+        let numbered: Vec<i64> =
+            by_number.values().copied().chain(ownerless).collect::<BTreeSet<i64>>().into_iter().collect();
         if !numbered.is_empty() {
             let senders = sqlx::query!(
                 r#"select distinct segnalazione, sender_address as "address!" from messages

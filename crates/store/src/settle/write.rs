@@ -8,9 +8,14 @@ use sqlx::PgConnection;
 use super::{Ending, Work};
 use crate::{StoreError, clean, sql_time, threads::Relation};
 
-/// Texts in jsonb and text columns: PostgreSQL refuses NUL.
-fn json<T: serde::Serialize>(value: &T) -> Value {
-    clean::json(serde_json::to_value(value).unwrap_or_default())
+/// A value as the text of its JSON, without NUL, which PostgreSQL refuses.
+fn json<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) if !text.contains("\\u0000") => text,
+        // Perhaps a NUL, perhaps a backslash before those letters: looked at closely.
+        Ok(_) => clean::json(serde_json::to_value(value).unwrap_or_default()).to_string(),
+        Err(_) => "null".to_owned(),
+    }
 }
 
 /// Opens cases with their entries; gives their numbers, in order.
@@ -61,9 +66,10 @@ pub(super) async fn open(
     sqlx::query!(
         "insert into segnalazioni (id, number, kind, sector, category, priority, tags, channel, subject, sender, place,
                                    decision, ruleset, received_at)
-         select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
-                              $8::text[], $9::text[], $10::jsonb[], $11::jsonb[], $12::jsonb[], $13::text[],
-                              $14::timestamptz[])",
+         select c1, c2, c3, c4, c5, c6, c7::jsonb, c8, c9, c10::jsonb, c11::jsonb, c12::jsonb, c13, c14
+           from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                       $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
+                as t (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14)",
         &ids,
         &numbers,
         &kinds,
@@ -74,7 +80,7 @@ pub(super) async fn open(
         &channels,
         &subjects,
         &senders,
-        &places as &[Option<Value>],
+        &places as &[Option<String>],
         &decisions,
         &rulesets,
         &received,
@@ -126,7 +132,7 @@ pub(super) async fn messages(
     }
     let n = written.len();
     let ids = sqlx::query_scalar!(
-        r#"select nextval(pg_get_serial_sequence('messages', 'id')) as "id!" from generate_series(1, $1)"#,
+        r#"select nextval('messages_id_seq') as "id!" from generate_series(1, $1)"#,
         i32::try_from(n).unwrap_or(i32::MAX),
     )
     .fetch_all(&mut *conn)
@@ -170,9 +176,11 @@ pub(super) async fn messages(
     sqlx::query!(
         "insert into messages (id, segnalazione, delivery, sender, sender_address, recipients, subject, text, quoted,
                                signature, folder, thread, place, notes, sent_at, received_at)
-         select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::jsonb[], $5::text[], $6::jsonb[],
-                              $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[],
-                              $13::jsonb[], $14::jsonb[], $15::timestamptz[], $16::timestamptz[])",
+         select c1, c2, c3, c4::jsonb, c5, c6::jsonb, c7, c8, c9, c10, c11, c12::jsonb, c13::jsonb, c14::jsonb, c15, c16
+           from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                       $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[],
+                       $16::timestamptz[])
+                as t (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16)",
         &ids,
         &cases,
         &deliveries,
@@ -185,7 +193,7 @@ pub(super) async fn messages(
         &signatures,
         &folders,
         &threads,
-        &places as &[Option<Value>],
+        &places as &[Option<String>],
         &notes,
         &sent as &[Option<time::OffsetDateTime>],
         &received,
