@@ -18,5 +18,6 @@ mod forgotten;
 mod known_failures;
 mod line;
 mod mailboxes;
+mod privacy;
 mod support;
 mod threads;
