@@ -599,12 +599,13 @@ begin
 end
 $$;
 
--- Ends the case. `outcome` is what was done, in the sector's words.
+-- Ends the case. `outcome` is what was done, in the sector's words. Not while a message waits that the last claim did not show:
+-- nobody would ever read it. A case that its sector never claimed can be closed as it is: whoever does so goes by its number.
 create function close(number text, outcome text, key text default null) returns setof entry
 language plpgsql security definer rows 1 set search_path from current as $$
 declare
   it segnalazioni;
-  unseen integer;
+  e queue_entries;
   result entry;
 begin
   perform require_text('outcome', close.outcome);
@@ -618,12 +619,20 @@ begin
     perform unknown_number(close.number);
   end if;
   perform must_be_open(it, 'closed again');
+  -- Locked before it is looked at: a claim, which locks nothing else, may be showing the message at this moment.
+  select q.* into e from queue_entries q where q.segnalazione = it.id for update;
+  if e.seen > 0 and e.seen < e.messages then
+    raise exception 'segnalazione % has a message that came after the last claim: it cannot be closed unread', it.number
+      using errcode = 'SM004', constraint = 'unread', hint = case e.state
+        when 'leased' then 'take(lease) or release(lease, reason) offers it again at once: claim it, read the message, then close.'
+        else 'A message came since it was claimed: claim it again, read the message, then close.' end;
+  end if;
   update queue_entries q
      set state = 'closed', lease = null, leased_until = null, not_before = null, updated_at = clock_timestamp()
-   where q.segnalazione = it.id returning q.messages - q.seen into unseen;
+   where q.segnalazione = it.id;
   update segnalazioni s set closed_at = now(), outcome = close.outcome, suspended_at = null where s.id = it.id;
   result := entry_of(it.id);
-  perform record(it.id, it.sector, 'closed', jsonb_build_object('outcome', close.outcome, 'unseen', unseen,
+  perform record(it.id, it.sector, 'closed', jsonb_build_object('outcome', close.outcome, 'unseen', e.messages - e.seen,
     'result', to_jsonb(result)), close.key);
   return next result;
 end

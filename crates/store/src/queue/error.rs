@@ -148,6 +148,9 @@ impl Rejection {
                 format!("la segnalazione {about} è già di quel settore")
             }
             (RejectionKind::WrongState, "open_already") => format!("la segnalazione {about} è già aperta"),
+            (RejectionKind::WrongState, "unread") => format!(
+                "alla segnalazione {about} è arrivato un messaggio che nessuno ha ancora letto: non si può chiudere"
+            ),
             (RejectionKind::WrongState, _) => format!("{about}: non si può fare in questo stato"),
             (RejectionKind::KeyReused, _) => {
                 format!("la chiave indicata per {about} è già servita per un'altra operazione")
@@ -183,6 +186,11 @@ impl Rejection {
             }
             (RejectionKind::WrongState, "open_already") => {
                 "Si riapre solo una segnalazione chiusa o con risposta.".to_owned()
+            }
+            (RejectionKind::WrongState, "unread") => {
+                "Prendila di nuovo dalla coda (smista queue claim SETTORE), leggi il messaggio e poi chiudi. Se l'hai già \
+                 prenotata, prima restituiscila: smista queue release."
+                    .to_owned()
             }
             (RejectionKind::KeyReused, _) => {
                 "Una chiave vale per una sola operazione e le sue ripetizioni.".to_owned()

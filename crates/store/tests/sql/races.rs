@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use smista_store::{QueueError, StoreError};
+use smista_store::{QueueError, RejectionKind, StoreError};
 use tokio::task::JoinSet;
 
-use crate::town::{FIVE_MINUTES, Town, run};
+use crate::town::{FIVE_MINUTES, Town, refused, run};
 
 /// A deadlock or a serialization failure would be `Unavailable`.
 fn no_trouble<T>(result: Result<T, QueueError>) -> Option<T> {
@@ -101,6 +101,46 @@ async fn an_answer_that_has_not_seen_the_last_message_leaves_the_entry_ready() {
     assert_eq!(queue.answer(&number, "Ecco", None).await.expect("answered").state, "answered");
     town.follow_up(&number).await;
     assert_eq!(town.claim_one("urp").await.cause, "follow-up");
+    town.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_case_is_not_closed_over_a_message_that_nobody_has_read() {
+    let town = Town::new().await;
+    let queue = town.queue("test");
+    let unread = (RejectionKind::WrongState, "unread".to_owned());
+
+    // Whoever holds it.
+    let number = town.open_one("urp").await;
+    let lease = town.claim_one("urp").await.lease;
+    town.follow_up(&number).await;
+    assert_eq!(refused(queue.close(&number, "fatto", Some("k")).await), unread);
+    assert_eq!(town.events(&number).await, ["opened", "appended"], "nothing was changed");
+    // As the hint says: offered again, read, closed, with the same key.
+    assert_eq!(queue.take(lease).await.expect("an answer").state, "ready");
+    assert_eq!(town.claim_one("urp").await.messages.as_array().map(Vec::len), Some(2));
+    assert_eq!(queue.close(&number, "fatto", Some("k")).await.expect("closed").state, "closed");
+
+    // Whoever has taken it.
+    let number = town.open_one("urp").await;
+    queue.take(town.claim_one("urp").await.lease).await.expect("taken");
+    town.follow_up(&number).await;
+    assert_eq!(refused(queue.close(&number, "fatto", None).await), unread);
+    town.claim_one("urp").await;
+    let entry = queue.close(&number, "fatto", None).await.expect("closed");
+    assert_eq!((entry.messages, entry.seen), (2, 2));
+
+    // What is already closed and written to again is no different.
+    town.follow_up(&number).await;
+    assert_eq!(refused(queue.close(&number, "fatto", None).await), unread);
+
+    // Nobody ever claimed it: whoever closes it goes by its number, and history says how much nobody was shown.
+    let number = town.open_one("ambiente").await;
+    town.follow_up(&number).await;
+    assert_eq!(queue.close(&number, "fatto", None).await.expect("closed").state, "closed");
+    let unseen: i32 =
+        town.value("select (payload ->> 'unseen')::int from history where event = 'closed' order by position desc limit 1").await;
+    assert_eq!(unseen, 2);
     town.assert_sound().await;
 }
 
