@@ -148,6 +148,8 @@ begin
                     current_user, name, name, create_sector_role.sector);
   end if;
   execute format('create role %I login nosuperuser nocreatedb nocreaterole noreplication', name);
+  -- A session that leaves a transaction open on a case holds up whatever the citizen writes next.
+  execute format('alter role %I set idle_in_transaction_session_timeout = %L', name, '30s');
   perform grant_sector(name, create_sector_role.sector);
   return name;
 end

@@ -421,6 +421,8 @@ async fn making_a_role_needs_the_right_to() {
     let number = town.open_one("ambiente").await;
     let mut green = town.connect_role(&role).await;
     assert_eq!(texts(&mut green, "select number from my_queue").await.expect("read"), [number]);
+    let idle = "show idle_in_transaction_session_timeout";
+    assert_eq!(texts(&mut green, idle).await.expect("shown"), ["30s"], "an open transaction holds cases up");
 
     // A role of that name that this town did not make is not simply let in.
     town.server().as_superuser(&format!("create role \"{schema}_urp\" login")).await;
