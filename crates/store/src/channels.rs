@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use smista_domain::ChannelName;
 use sqlx::types::{Json, JsonValue};
 
-use crate::{Result, Store, clean, sql_time};
+use crate::{Result, Store, clean, lease::FARTHEST, sql_time};
 
 /// A channel as the database knows it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -87,7 +87,9 @@ impl Store {
                                 'position', u.position, 'updated_at', u.updated_at) order by u.scope)
                        from cursors u where u.channel = c.name and not starts_with(u.scope, '*')), '[]') as \"cursors!: Json<Vec<ChannelCursor>>\"
                from channels c left join leases l on l.name = c.name and l.ends_at > clock_timestamp()
-              order by c.name"
+                     and l.ends_at <= clock_timestamp() + make_interval(secs => $1)
+              order by c.name",
+            FARTHEST.as_secs_f64()
         )
         .fetch_all(&self.pool)
         .await?;

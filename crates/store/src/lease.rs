@@ -21,6 +21,11 @@ use crate::{Result, Store, StoreError, connect::Careful};
 /// The longest lease: after a crash the channel stands still for that long.
 pub const LONGEST: Duration = Duration::from_secs(10);
 
+/// A lease that ends further ahead than this was given before the database's clock was set back: it counts as over, or a dead
+/// holder would keep its channel for as long as the clock was wrong. Twice the longest, so that a clock that is put right by
+/// a few seconds takes no channel from a living holder (one that does lose it so is fenced by the epoch).
+pub(crate) const FARTHEST: Duration = Duration::from_secs(20);
+
 /// A lease that was given to us. Clones are the same lease.
 #[derive(Debug, Clone)]
 pub struct Lease(Arc<Inner>);
@@ -121,9 +126,11 @@ impl Store {
         connection.run(LONGEST, async |connection: &mut PgConnection| {
         // Looking first: the statement below waits for whoever is in the middle of an accept.
         let taken = sqlx::query_scalar!(
-            "select exists (select from leases where name = $1 and holder <> $2 and ends_at > clock_timestamp()) as \"it!\"",
+            "select exists (select from leases where name = $1 and holder <> $2 and ends_at > clock_timestamp()
+               and ends_at <= clock_timestamp() + make_interval(secs => $3)) as \"it!\"",
             channel.as_str(),
-            holder
+            holder,
+            FARTHEST.as_secs_f64()
         )
         .fetch_one(&mut *connection)
         .await?;
@@ -136,12 +143,14 @@ impl Store {
              values ($1, $2, $3, 1, clock_timestamp() + make_interval(secs => $4))
              on conflict (name) do update
                set holder = excluded.holder, host = excluded.host, epoch = leases.epoch + 1, ends_at = excluded.ends_at
-               where leases.ends_at <= clock_timestamp() or leases.holder = excluded.holder
+               where leases.ends_at <= clock_timestamp() or leases.ends_at > clock_timestamp() + make_interval(secs => $5)
+                  or leases.holder = excluded.holder
              returning epoch",
             channel.as_str(),
             holder,
             host,
-            ttl.as_secs_f64()
+            ttl.as_secs_f64(),
+            FARTHEST.as_secs_f64()
         )
         .fetch_optional(&mut *connection)
         .await?;

@@ -55,6 +55,40 @@ async fn one_holder_at_a_time_and_epochs_grow() {
     assert_eq!(third.epoch(), 3);
 }
 
+/// The database's clock was set back by an hour: what a dead holder left behind must not stand for an hour.
+#[tokio::test]
+async fn a_lease_that_ends_impossibly_late_counts_as_over() {
+    let store = TestStore::new().await;
+    store.register_channels(&[channel()]).await.unwrap();
+    let ends_in = async |interval: &str| {
+        sqlx::query("update leases set ends_at = clock_timestamp() + $1::text::interval")
+            .bind(interval)
+            .execute(store.pool())
+            .await
+            .unwrap();
+    };
+    let shown = async || store.channels().await.unwrap()[0].holder.as_ref().map(|h| h.host.clone());
+    let (a, b) = (Uuid::now_v7(), Uuid::now_v7());
+    let first = store.acquire_lease(&channel(), a, "uno", LONGEST_LEASE).await.unwrap().expect("free");
+
+    // A clock that is put right by seconds takes nothing from anybody.
+    ends_in("15 seconds").await;
+    assert!(store.acquire_lease(&channel(), b, "due", LONGEST_LEASE).await.unwrap().is_none());
+    assert_eq!(shown().await.as_deref(), Some("uno"));
+
+    ends_in("1 hour").await;
+    assert_eq!(shown().await, None, "nobody holds it");
+    // The holder, if it lives: it goes on, with an end that can be.
+    store.renew_lease(&first).await.unwrap();
+    assert_eq!(shown().await.as_deref(), Some("uno"));
+
+    ends_in("1 hour").await;
+    let second = store.acquire_lease(&channel(), b, "due", LONGEST_LEASE).await.unwrap().expect("over");
+    assert_eq!(second.epoch(), 2);
+    assert_eq!(shown().await.as_deref(), Some("due"));
+    assert!(matches!(store.renew_lease(&first).await, Err(StoreError::LostLease { .. })));
+}
+
 #[tokio::test]
 async fn the_same_holder_again_fences_what_it_ran_before() {
     let store = TestStore::new().await;
