@@ -84,7 +84,8 @@ pub struct QueueLength {
     pub answered: i64,
     /// When the oldest ready one was received.
     pub oldest_ready: Option<Timestamp>,
-    /// Ready entries whose leases keep running out.
+    /// Ready entries that need an operator: their leases keep running out, or their sector was removed and nobody speaks for
+    /// it (a follow-up on an old case; the sweep moves those of sectors that are not confidential).
     pub troubled: i64,
 }
 
@@ -251,7 +252,8 @@ impl Store {
                                  count(*) filter (where state = 'leased') as leased,
                                  count(*) filter (where state = 'taken') as taken,
                                  count(*) filter (where state = 'answered') as answered,
-                                 count(*) filter (where state = 'ready' and attempts >= max_attempts()) as troubled,
+                                 count(*) filter (where state = 'ready' and (attempts >= max_attempts()
+                                   or sector in (select id from sectors where removed))) as troubled,
                                  min(received_at) filter (where state = 'ready') as oldest
                             from queue_entries where state <> 'closed' group by sector) e on e.sector = s.id
                order by 1"#

@@ -193,6 +193,29 @@ async fn a_case_in_a_sector_that_was_removed_is_rescued() {
     town.assert_sound().await;
 }
 
+/// A confidential sector's case goes to nobody else by itself, so an operator must hear of it.
+#[tokio::test]
+async fn a_case_in_a_confidential_sector_that_was_removed_is_reported() {
+    let town = Town::new().await;
+    let number = town.open_one("rpct").await;
+    town.queue("test").close(&number, "fatto", None).await.expect("closed");
+    town.activate(&crate::town::activation(&["urp", "lavori-pubblici", "ambiente"]))
+        .await
+        .expect("activated");
+    let troubled = async || {
+        let queues = town.numbers().await.expect("numbers").queues;
+        queues.into_iter().filter(|q| q.troubled > 0).map(|q| (q.sector, q.troubled)).collect::<Vec<_>>()
+    };
+    town.open_one("urp").await;
+    assert_eq!(troubled().await, []);
+    town.follow_up(&number).await;
+    town.sweep().await.expect("swept");
+    assert_eq!(troubled().await, [("rpct".to_owned(), 1)]);
+    // As the operator does it.
+    town.queue("test").reroute(&number, "urp", "il settore non c'è più", None).await.expect("rerouted");
+    assert_eq!(troubled().await, []);
+}
+
 #[tokio::test]
 async fn the_list_has_the_open_ones_in_claim_order() {
     let town = Town::new().await;
