@@ -236,3 +236,29 @@ fn different_letters_have_different_fingerprints() {
     }
     assert!(letters.values().any(|names| names.len() > 1), "no copies in the corpus");
 }
+
+#[test]
+fn a_letter_without_id_and_date_is_heard_again_on_another_day() {
+    let read_on = |second: i64| {
+        let delivery = smista_domain::Delivery {
+            channel: "email/urp".parse().expect("a channel"),
+            scope: "INBOX".to_owned(),
+            key: smista_domain::DeliveryKey("INBOX/1/1".to_owned()),
+            bytes: bytes::Bytes::from_static(
+                b"From: anna@example.it\r\nSubject: Buca\r\n\r\nIn via Dante\r\n",
+            ),
+            received_at: jiff::Timestamp::from_second(second).expect("an instant"),
+            upstream: smista_domain::Upstream::Void,
+            facts: serde_json::Value::Null,
+            recognise: false,
+        };
+        match smista_email::read::read(&delivery, &smista_email::read::ReadSettings::default()) {
+            Ok(smista_domain::Reading::Message(message)) => message.thread.fingerprint,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (morning, evening, month_later) =
+        (read_on(1_790_000_000), read_on(1_790_010_000), read_on(1_792_600_000));
+    assert_eq!(morning, evening, "a copy of the same day is a copy");
+    assert_ne!(morning, month_later);
+}

@@ -121,7 +121,12 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     }
 
     let own = thread::own(&root.fields);
-    let date = root.fields.get("date").map(words::decode).unwrap_or_default();
+    let mut date = root.fields.get("date").map(words::decode).unwrap_or_default();
+    if own.is_none() && date.trim().is_empty() {
+        // Nothing tells this letter from another with the same words: the day on which it came does, so that whoever writes
+        // the same again months later is heard again.
+        date = delivery.received_at.strftime("%F").to_string();
+    }
     let fingerprint = thread::fingerprint(&thread::Identity {
         own: own.as_deref(),
         sender: &sender,
