@@ -67,7 +67,9 @@ async fn ledger_deliveries_and_queue_have_every_field_of_the_contract() {
     let deliveries = office.town.json(&["deliveries", "list"]);
     let rows = deliveries.as_array().expect("rows");
     assert_eq!(rows.len(), 4);
-    rows.iter().for_each(|row| has(row, DELIVERY));
+    for row in rows {
+        has(row, DELIVERY);
+    }
     assert!(rows.iter().any(|r| r["outcome"] == "opened" && r["number"].is_string()), "{deliveries}");
     let ignored = office.town.json(&["deliveries", "list", "--outcome", "ignored"]);
     assert_eq!(ignored.as_array().map(Vec::len), Some(1), "{ignored}");
@@ -76,7 +78,9 @@ async fn ledger_deliveries_and_queue_have_every_field_of_the_contract() {
     let queue = office.town.json(&["queue", "list"]);
     let rows = queue.as_array().expect("rows");
     assert_eq!(rows.len(), 2);
-    rows.iter().for_each(|row| has(row, ENTRY));
+    for row in rows {
+        has(row, ENTRY);
+    }
     let one = office.town.json(&["queue", "list", "--sector", "lavori-pubblici"]);
     assert_eq!(
         (one[0]["subject"].as_str(), one[0]["state"].as_str()),
