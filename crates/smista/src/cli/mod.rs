@@ -10,6 +10,7 @@ pub(crate) mod render;
 pub(crate) mod rules;
 pub(crate) mod status;
 pub(crate) mod usage;
+pub(crate) mod words;
 
 use std::io::Read as _;
 

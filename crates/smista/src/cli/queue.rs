@@ -13,6 +13,7 @@ use super::{
     args::{QueueCommand, QueueListArgs},
     exit::{FOUND, Failure, USAGE},
     render::{self, say, short},
+    words,
 };
 
 /// What printing needs to know.
@@ -117,13 +118,16 @@ fn states(word: Option<&str>) -> Result<Vec<EntryState>, Failure> {
         None => Ok(EntryState::ALL.iter().copied().filter(|s| *s != EntryState::Closed).collect()),
         Some("all") => Ok(EntryState::ALL.to_vec()),
         Some(word) => EntryState::from_word(word).map(|s| vec![s]).ok_or_else(|| {
-            let words = EntryState::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
+            let all: Vec<&str> = EntryState::ALL.iter().map(|s| s.as_str()).collect();
             Failure::new(
                 USAGE,
                 format!("lo stato «{word}» non esiste"),
                 format!("there is no state '{word}'"),
             )
-            .hint(format!("Gli stati sono: {words}, all."), format!("The states are: {words}, all."))
+            .hint(
+                format!("Gli stati sono: {}, all (tutte).", words::both(&all, words::state)),
+                format!("The states are: {}, all.", all.join(", ")),
+            )
         }),
     }
 }
@@ -177,9 +181,9 @@ pub(crate) fn print_rows(rows: &[QueueRow], show: &Show) {
         say(lang, "Motivo", "Reason"),
     ]);
     for row in rows {
-        let state = match row.priority.as_str() {
-            "normal" => row.state.clone(),
-            priority => format!("{} ({priority})", row.state),
+        let state = match (words::state(&row.state, lang), row.priority.as_str()) {
+            (state, "normal") => state.to_owned(),
+            (state, priority) => format!("{state} ({})", words::priority(priority, lang)),
         };
         table.add_row([
             Cell::new(&row.sector),
@@ -244,7 +248,10 @@ fn print_entry(entry: &Entry, show: &Show) {
     let sentence = Text::new(
         format!(
             "{}: ora nel settore {}, stato {} ({}).",
-            entry.number, entry.sector, entry.state, entry.cause
+            entry.number,
+            entry.sector,
+            words::state(&entry.state, Lang::It),
+            words::cause(&entry.cause, Lang::It)
         ),
         format!(
             "{}: now with sector {}, state {} ({}).",
@@ -278,11 +285,17 @@ fn print_case(case: &CaseView, show: &Show) {
     let (lang, entry) = (show.lang, &case.entry);
     let line = |it: &str, en: &str, value: &str| render::print(&format!("{:<12} {value}", say(lang, it, en)));
     render::print(&format!("{}  {}", entry.number, entry.subject));
-    line("Settore", "Sector", &format!("{} — {} ({})", entry.sector, entry.state, entry.cause));
+    let (state, why) = (words::state(&entry.state, lang), words::cause(&entry.cause, lang));
+    line("Settore", "Sector", &format!("{} — {state} ({why})", entry.sector));
     line(
         "Tipo",
         "Kind",
-        &format!("{} {} {}", entry.kind, entry.category.as_deref().unwrap_or(""), entry.priority),
+        &format!(
+            "{} {} {}",
+            entry.kind,
+            entry.category.as_deref().unwrap_or(""),
+            words::priority(&entry.priority, lang)
+        ),
     );
     line("Canale", "Channel", &entry.channel);
     line("Ricevuta", "Received", &show.time(entry.received_at));
@@ -320,9 +333,9 @@ fn print_case(case: &CaseView, show: &Show) {
     render::print(&format!("\n{}", say(lang, "Storia", "History")));
     for event in &case.history {
         render::print(&format!(
-            "  {}  {:<12} {:<18} {}",
+            "  {}  {:<21} {:<18} {}",
             show.time(event.at),
-            event.event,
+            words::event(&event.event, lang),
             event.sector,
             event.actor
         ));

@@ -122,15 +122,15 @@ fn print_daemon(daemon: &DaemonStatus, show: &Show) {
     }
 }
 
-/// `3 min`, `2 h`, `5 g`.
-fn age(now: Timestamp, then: Option<Timestamp>) -> String {
+/// `3 min`, `2 h`, `5 g` (English: `5 d`).
+fn age(now: Timestamp, then: Option<Timestamp>, lang: Lang) -> String {
     let Some(then) = then else { return String::new() };
     let age: SignedDuration = now.duration_since(then);
     match age.as_secs() {
         s if s < 120 => format!("{} s", s.max(0)),
         s if s < 7200 => format!("{} min", s / 60),
         s if s < 172_800 => format!("{} h", s / 3600),
-        s => format!("{} d", s / 86_400),
+        s => format!("{} {}", s / 86_400, say(lang, "g", "d")),
     }
 }
 
@@ -149,7 +149,7 @@ fn print_numbers(numbers: &Numbers, show: &Show) {
             table.add_row([
                 row.channel.clone(),
                 row.waiting.to_string(),
-                age(numbers.now, row.oldest_waiting),
+                age(numbers.now, row.oldest_waiting, lang),
                 row.announced.to_string(),
                 row.quarantined.to_string(),
                 row.upstream_due.to_string(),
@@ -170,7 +170,7 @@ fn print_numbers(numbers: &Numbers, show: &Show) {
             table.add_row([
                 row.sector.clone(),
                 row.ready.to_string(),
-                age(numbers.now, row.oldest_ready),
+                age(numbers.now, row.oldest_ready, lang),
                 row.leased.to_string(),
                 row.taken.to_string(),
                 row.answered.to_string(),
@@ -189,8 +189,9 @@ mod tests {
         let now = Timestamp::from_second(1_000_000).expect("in range");
         for (secs, text) in [(5, "5 s"), (600, "10 min"), (7_300, "2 h"), (200_000, "2 d")] {
             let then = Timestamp::from_second(1_000_000 - secs).expect("in range");
-            assert_eq!(age(now, Some(then)), text);
+            assert_eq!(age(now, Some(then), Lang::En), text);
+            assert_eq!(age(now, Some(then), Lang::It), text.replace('d', "g"));
         }
-        assert_eq!(age(now, None), "");
+        assert_eq!(age(now, None, Lang::It), "");
     }
 }

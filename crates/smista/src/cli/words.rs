@@ -1,0 +1,159 @@
+//! The program's stable words (states, outcomes, causes, events, priorities) as people read them.
+//!
+//! JSON, SQL and `--lang en` have the words themselves; Italian is for tables and sentences alone. A word that is not known
+//! here stands as it is, so that a newer database never makes an empty cell.
+
+use smista_domain::Lang;
+
+type Words = &'static [(&'static str, &'static str)];
+
+/// Of a segnalazione in its queue.
+const STATES: Words = &[
+    ("ready", "pronta"),
+    ("leased", "prenotata"),
+    ("taken", "in carico"),
+    ("answered", "con risposta"),
+    ("closed", "chiusa"),
+];
+
+/// Why a segnalazione is in its queue.
+const CAUSES: Words = &[
+    ("new", "nuova"),
+    ("linked", "collegata"),
+    ("follow-up", "nuovo messaggio"),
+    ("rerouted", "trasferita"),
+    ("max-attempts", "troppi tentativi"),
+    ("reopened", "riaperta"),
+];
+
+/// What happened to a segnalazione.
+const EVENTS: Words = &[
+    ("opened", "aperta"),
+    ("appended", "nuovo messaggio"),
+    ("taken", "presa in carico"),
+    ("left-ready", "lasciata pronta"),
+    ("released", "restituita"),
+    ("lease-expired", "prenotazione scaduta"),
+    ("fallback", "al settore di riserva"),
+    ("rerouted", "trasferita"),
+    ("answered", "risposta"),
+    ("asked", "chieste notizie"),
+    ("closed", "chiusa"),
+    ("reopened", "riaperta"),
+    ("noted", "nota"),
+    ("assigned", "assegnata"),
+    ("planned", "pianificata"),
+    ("referenced", "riferimento"),
+    ("linked", "collegata"),
+];
+
+const PRIORITIES: Words = &[("urgent", "urgente"), ("high", "alta"), ("normal", "normale"), ("low", "bassa")];
+
+/// Of a delivery ("arrivo").
+const DELIVERY_STATES: Words = &[
+    ("announced", "annunciato"),
+    ("waiting", "in attesa"),
+    ("settled", "smistato"),
+    ("quarantined", "in quarantena"),
+];
+
+/// What a delivery became.
+const OUTCOMES: Words = &[
+    ("opened", "nuova segnalazione"),
+    ("appended", "aggiunto"),
+    ("ignored", "ignorato"),
+    ("set_aside", "messo da parte"),
+];
+
+/// What upstream must still be told of a delivery.
+const UPSTREAM: Words = &[("void", "niente da dire"), ("pending", "da dire"), ("done", "detto")];
+
+fn of<'a>(words: Words, word: &'a str, lang: Lang) -> &'a str {
+    match lang {
+        Lang::En => word,
+        Lang::It => words.iter().find(|(en, _)| *en == word).map_or(word, |(_, it)| it),
+    }
+}
+
+/// A segnalazione's state.
+pub(crate) fn state(word: &str, lang: Lang) -> &str {
+    of(STATES, word, lang)
+}
+
+/// Why a segnalazione is in its queue.
+pub(crate) fn cause(word: &str, lang: Lang) -> &str {
+    of(CAUSES, word, lang)
+}
+
+/// An event of a segnalazione's history.
+pub(crate) fn event(word: &str, lang: Lang) -> &str {
+    of(EVENTS, word, lang)
+}
+
+/// A priority.
+pub(crate) fn priority(word: &str, lang: Lang) -> &str {
+    of(PRIORITIES, word, lang)
+}
+
+/// A delivery's state.
+pub(crate) fn delivery_state(word: &str, lang: Lang) -> &str {
+    of(DELIVERY_STATES, word, lang)
+}
+
+/// A delivery's outcome.
+pub(crate) fn outcome(word: &str, lang: Lang) -> &str {
+    of(OUTCOMES, word, lang)
+}
+
+/// What upstream must still be told.
+pub(crate) fn upstream(word: &str, lang: Lang) -> &str {
+    of(UPSTREAM, word, lang)
+}
+
+/// `ready (pronta), leased (prenotata), ...`: the words to type, each with what tables show for it.
+pub(crate) fn both(words: &[&str], italian: fn(&str, Lang) -> &str) -> String {
+    words.iter().map(|word| format!("{word} ({})", italian(word, Lang::It))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use smista_domain::{DeliveryState, EntryState, Outcome, Priority};
+
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_program_has_an_italian_one() {
+        let known = |words: Words, word: &str| {
+            assert!(words.iter().any(|(en, it)| *en == word && !it.is_empty()), "{word}");
+        };
+        EntryState::ALL.iter().for_each(|s| known(STATES, s.as_str()));
+        DeliveryState::ALL.iter().for_each(|s| known(DELIVERY_STATES, s.as_str()));
+        Outcome::ALL.iter().for_each(|s| known(OUTCOMES, s.as_str()));
+        for priority in [Priority::Urgent, Priority::High, Priority::Normal, Priority::Low] {
+            known(PRIORITIES, priority.as_str());
+        }
+    }
+
+    #[test]
+    fn every_event_that_the_queue_functions_record_has_an_italian_word() {
+        let sql = include_str!("../../../store/migrations/0002_queue.sql");
+        let recorded = sql.lines().filter(|l| l.contains("perform record(")).flat_map(|line| {
+            // the words in quotes before the payload
+            let call = line.split("jsonb_build_object").next().unwrap_or(line);
+            call.split('\'').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        });
+        let recorded: Vec<String> = recorded.collect();
+        assert!(recorded.len() > 10, "{recorded:?}");
+        for word in recorded {
+            assert!(EVENTS.iter().any(|(en, _)| *en == word), "{word}");
+        }
+    }
+
+    #[test]
+    fn english_and_what_is_not_known_stand_as_they_are() {
+        assert_eq!(state("ready", Lang::It), "pronta");
+        assert_eq!(state("ready", Lang::En), "ready");
+        assert_eq!(event("of-tomorrow", Lang::It), "of-tomorrow");
+        assert_eq!(both(&["ready"], state), "ready (pronta)");
+    }
+}
