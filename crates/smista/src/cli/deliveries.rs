@@ -1,6 +1,6 @@
 //! `smista deliveries ...` and `smista ledger`: what came in, what became of it, and does it add up.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::{Cell, CellAlignment};
 use smista_domain::{DeliveryState, Lang, Outcome};
@@ -11,6 +11,7 @@ use super::{
     exit::{FOUND, Failure, USAGE},
     queue::Show,
     render::{self, say},
+    words,
 };
 use crate::town::reason_in_italian;
 
@@ -40,6 +41,7 @@ pub(crate) async fn run(store: &Store, command: DeliveriesCommand, show: &Show) 
             let unknown = || DeliveryError::Unknown(id);
             if raw {
                 let bytes = store.delivery_bytes(id).await?.ok_or_else(unknown)?;
+                raw_allowed(id, std::io::stdout().is_terminal())?;
                 let _ = std::io::stdout().lock().write_all(&bytes);
                 return Ok(());
             }
@@ -93,6 +95,22 @@ pub(crate) async fn run(store: &Store, command: DeliveriesCommand, show: &Show) 
     Ok(())
 }
 
+/// Bytes as a stranger sent them are for files and programs: a terminal would obey the escape sequences among them.
+fn raw_allowed(id: i64, terminal: bool) -> Result<(), Failure> {
+    if !terminal {
+        return Ok(());
+    }
+    Err(Failure::new(
+        USAGE,
+        "i byte originali non si scrivono su un terminale: eseguirebbe i comandi nascosti nella lettera",
+        "raw bytes are not written to a terminal: it would obey what is hidden in the letter",
+    )
+    .hint(
+        format!("Scriverli in un file: smista deliveries show {id} --raw > lettera.eml; o leggerli con `| cat -v`."),
+        format!("Write them to a file: smista deliveries show {id} --raw > letter.eml; or read them with `| cat -v`."),
+    ))
+}
+
 fn done(show: &Show, it: &str, en: &str, changed: u64) {
     if show.json {
         render::json(&serde_json::json!({ "changed": changed }));
@@ -102,19 +120,21 @@ fn done(show: &Show, it: &str, en: &str, changed: u64) {
 }
 
 fn filter(args: &DeliveriesListArgs) -> Result<DeliveryFilter, Failure> {
-    let wrong = |word: &str, words: String| {
-        Failure::new(USAGE, format!("«{word}» non esiste"), format!("there is no '{word}'"))
-            .hint(format!("Si può scegliere fra: {words}."), format!("Choose among: {words}."))
+    let wrong = |word: &str, all: &[&str], italian: fn(&str, Lang) -> &str| {
+        Failure::new(USAGE, format!("«{word}» non esiste"), format!("there is no '{word}'")).hint(
+            format!("Si può scegliere fra: {}.", words::both(all, italian)),
+            format!("Choose among: {}.", all.join(", ")),
+        )
     };
     let mut states = Vec::new();
     if let Some(word) = &args.state {
-        let words = || DeliveryState::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
-        states.push(DeliveryState::from_word(word).ok_or_else(|| wrong(word, words()))?);
+        let all = DeliveryState::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>();
+        states.push(DeliveryState::from_word(word).ok_or_else(|| wrong(word, &all, words::delivery_state))?);
     }
     let mut outcomes = Vec::new();
     if let Some(word) = &args.outcome {
-        let words = || Outcome::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
-        outcomes.push(Outcome::from_word(word).ok_or_else(|| wrong(word, words()))?);
+        let all = Outcome::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>();
+        outcomes.push(Outcome::from_word(word).ok_or_else(|| wrong(word, &all, words::outcome))?);
     }
     Ok(DeliveryFilter {
         states,
@@ -155,8 +175,8 @@ pub(crate) fn print_rows(rows: &[DeliveryRow], show: &Show) {
             Cell::new(row.id),
             Cell::new(&row.channel),
             Cell::new(show.time(row.received_at)),
-            Cell::new(&row.state),
-            Cell::new(row.outcome.as_deref().unwrap_or("")),
+            Cell::new(words::delivery_state(&row.state, lang)),
+            Cell::new(words::outcome(row.outcome.as_deref().unwrap_or(""), lang)),
             Cell::new(because(row, lang)),
             Cell::new(row.number.as_deref().unwrap_or("")),
             Cell::new(row.source_key.as_deref().unwrap_or("")),
@@ -177,16 +197,17 @@ fn print_one(view: &DeliveryView, show: &Show) {
     line("Chiavi", "Keys", &view.keys.join(", "));
     line("Ricevuto", "Received", &show.time(row.received_at));
     line("Registrato", "Committed", &show.time(row.accepted_at));
-    line("Stato", "State", &format!("{} {}", row.state, row.outcome.as_deref().unwrap_or("")));
+    let outcome = words::outcome(row.outcome.as_deref().unwrap_or(""), lang);
+    line("Stato", "State", format!("{} {outcome}", words::delivery_state(&row.state, lang)).trim_end());
     line("Motivo", "Reason", &because(row, lang));
     line("Segnalazione", "Number", row.number.as_deref().unwrap_or(""));
     line("Tentativi", "Attempts", &row.attempts.to_string());
     line("Dimensione", "Size", &row.size.to_string());
     line("SHA-256", "SHA-256", view.sha256.as_deref().unwrap_or(""));
-    line("A monte", "Upstream", &view.upstream);
+    line("A monte", "Upstream", words::upstream(&view.upstream, lang));
     render::print(&match lang {
-        Lang::It => format!("I byte originali: smista deliveries show {} --raw", row.id),
-        Lang::En => format!("The raw bytes: smista deliveries show {} --raw", row.id),
+        Lang::It => format!("I byte originali: smista deliveries show {} --raw > lettera.eml", row.id),
+        Lang::En => format!("The raw bytes: smista deliveries show {} --raw > letter.eml", row.id),
     });
 }
 
@@ -251,4 +272,17 @@ pub(crate) fn print_ledger(rows: &[LedgerRow], show: &Show) {
         table.add_row(cells);
     }
     render::print(&table.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_bytes_go_to_files_and_pipes_only() {
+        assert!(raw_allowed(7, false).is_ok());
+        let refused = raw_allowed(7, true).expect_err("a terminal");
+        assert_eq!(refused.code, USAGE);
+        assert!(refused.hint.is_some_and(|h| h.en.contains("show 7 --raw > letter.eml")));
+    }
 }

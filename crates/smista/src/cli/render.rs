@@ -1,5 +1,7 @@
 //! Tables for people that fit their terminal, and JSON for programs.
 
+use std::borrow::Cow;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use smista_domain::Lang;
@@ -21,13 +23,28 @@ pub(crate) fn table(headings: &[&str]) -> Table {
 /// Prints one JSON document.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => print(&text),
+        // Its strings are escaped already, and what a program reads is never changed.
+        Ok(text) => print_as_is(&text),
         Err(error) => complain(&error.to_string()),
     }
 }
 
-/// Prints a line; a reader that has gone (`| head`) is no error.
+/// Prints a line for people; a reader that has gone (`| head`) is no error.
+///
+/// Names, subjects and texts come from citizens and from sectors' sessions: an escape sequence among them must not reach the
+/// terminal of whoever looks.
 pub(crate) fn print(text: &str) {
+    print_as_is(&harmless(text));
+}
+
+/// Without control characters, but for line ends and tabs.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let harms = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(harms) { Cow::Owned(text.replace(harms, "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
+
+/// Prints a line of our own words that may be coloured, or one for programs.
+pub(crate) fn print_as_is(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
@@ -61,6 +78,16 @@ pub(crate) fn short(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed() {
+        assert_eq!(harmless("buca\n\tin via Po, è qui ┆ — 🕳"), "buca\n\tin via Po, è qui ┆ — 🕳");
+        // ESC, the one-character CSI of C1, CR (it overwrites the line), BEL, DEL
+        assert_eq!(
+            harmless("\u{1b}]0;x\u{7}\u{9b}2J\rchiusa\u{7f}"),
+            "\u{fffd}]0;x\u{fffd}\u{fffd}2J\u{fffd}chiusa\u{fffd}"
+        );
+    }
 
     #[test]
     fn short_keeps_to_one_line_and_counts_characters() {
