@@ -70,3 +70,24 @@ async fn two_commands_at_once_without_a_daemon_share_one_server() {
     assert_eq!(processes_in(town.path()), 0, "the last one out stops it");
     assert_eq!(town.run(&["ledger", "--verify"]).code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_goes_on_with_the_server_when_the_first_one_stops() {
+    let dovecot = Dovecot::start().await.expect("Dovecot");
+    let town = Installation::new(program(), "", Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
+    dovecot.deliver("urp", "INBOX", &letter(1)).expect("delivered");
+    let first = town.daemon();
+    town.until("the letter is sorted", || town.count("email/urp", "opened") == 1).await;
+    let second = town.daemon();
+    // The socket of the first one is left alone, and the second one says so.
+    town.until("the second one says so", || second.log().contains("status-socket")).await;
+    let status = town.run(&["status", "--json"]).json();
+    assert_eq!(status["daemon"]["pid"], first.pid().as_raw(), "{status}");
+
+    assert_eq!(first.terminate(), 0);
+    dovecot.deliver("urp", "INBOX", &letter(2)).expect("delivered");
+    town.until("the second one goes on", || town.count("email/urp", "opened") == 2).await;
+    assert_eq!(second.terminate(), 0);
+    town.until("the server is gone with the last one", || processes_in(town.path()) == 0).await;
+    assert_eq!(town.run(&["ledger", "--verify"]).code, 0);
+}
