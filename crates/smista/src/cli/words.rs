@@ -68,7 +68,7 @@ const OUTCOMES: Words = &[
 /// What upstream must still be told of a delivery.
 const UPSTREAM: Words = &[("void", "niente da dire"), ("pending", "da dire"), ("done", "detto")];
 
-fn of<'a>(words: Words, word: &'a str, lang: Lang) -> &'a str {
+fn of(words: Words, word: &str, lang: Lang) -> &str {
     match lang {
         Lang::En => word,
         Lang::It => words.iter().find(|(en, _)| *en == word).map_or(word, |(_, it)| it),
