@@ -87,6 +87,10 @@ async fn a_second_daemon_goes_on_with_the_server_when_the_first_one_stops() {
     assert_eq!(first.terminate(), 0);
     dovecot.deliver("urp", "INBOX", &letter(2)).expect("delivered");
     town.until("the second one goes on", || town.count("email/urp", "opened") == 2).await;
+    town.until("the second one answers now", || {
+        town.run(&["status", "--json"]).json()["daemon"]["pid"] == second.pid().as_raw()
+    })
+    .await;
     assert_eq!(second.terminate(), 0);
     town.until("the server is gone with the last one", || processes_in(town.path()) == 0).await;
     assert_eq!(town.run(&["ledger", "--verify"]).code, 0);

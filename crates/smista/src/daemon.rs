@@ -42,6 +42,9 @@ use crate::{
 /// How long stopping may take before what is left is abandoned (it is safe: nothing is told upstream before its commit).
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
+/// How long a daemon that cannot answer `status` waits before it tries again.
+const SPEAK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The machine's name, for people.
 pub(crate) fn host() -> String {
     nix::unistd::gethostname()
@@ -185,7 +188,8 @@ pub(crate) fn start_channels(
 
 async fn speak(speaker: Speaker, run_dir: std::path::PathBuf, health: Health, stop: CancellationToken) {
     let shown = run_dir.display().to_string();
-    if let Err(error) = speaker.serve(run_dir, stop).await {
+    // Whoever has the folder now may go: then this one speaks.
+    while let Err(error) = speaker.serve(&run_dir, &stop).await {
         health.raise(
             "status-socket",
             "",
@@ -199,6 +203,10 @@ async fn speak(speaker: Speaker, run_dir: std::path::PathBuf, health: Health, st
                 "Name in [state] run_dir a folder that can be written to and that one daemon uses.",
             ),
         );
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SPEAK_AGAIN) => {}
+        }
     }
 }
 

@@ -70,9 +70,9 @@ impl Speaker {
     }
 
     /// Answers until stopped. A socket that a dead daemon left behind is replaced; one that answers is left alone.
-    pub(crate) async fn serve(self, run_dir: PathBuf, stop: CancellationToken) -> std::io::Result<()> {
-        std::fs::create_dir_all(&run_dir)?;
-        let path = socket_path(&run_dir);
+    pub(crate) async fn serve(&self, run_dir: &Path, stop: &CancellationToken) -> std::io::Result<()> {
+        std::fs::create_dir_all(run_dir)?;
+        let path = socket_path(run_dir);
         if UnixStream::connect(&path).await.is_ok() {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::AddrInUse,
@@ -85,6 +85,7 @@ impl Speaker {
         }
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+        self.health.clear("status-socket", "");
         loop {
             let stream = tokio::select! {
                 () = stop.cancelled() => break,
