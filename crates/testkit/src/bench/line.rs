@@ -14,6 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sqlx::ConnectOptions as _;
 
 use crate::{
     dovecot::Dovecot,
@@ -134,4 +135,20 @@ pub async fn run(
         ledger,
         wrong,
     }
+}
+
+/// Where the database's time went so far, as `pg_stat_statements` counts it: milliseconds, calls, statement. Nested statements
+/// are counted in the functions that run them, too.
+pub async fn statements(server: &TestPostgres) -> Vec<String> {
+    let mut connection = server.superuser_options().connect().await.expect("the superuser connects");
+    sqlx::query_as::<_, (f64, i64, String)>(
+        "select total_exec_time, calls, left(regexp_replace(query, '\\s+', ' ', 'g'), 150) from pg_stat_statements
+          where calls > 5 order by total_exec_time desc limit 25",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("the statistics")
+    .into_iter()
+    .map(|(ms, calls, query)| format!("{ms:9.0} ms {calls:8} x {query}"))
+    .collect()
 }

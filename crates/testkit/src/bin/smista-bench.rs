@@ -1,7 +1,7 @@
 //! `make bench`: messages per second from a mailbox to the queues of the sectors, with a real Dovecot and a PostgreSQL that
 //! commits for good, beside a plain fetch-and-parse loop of Python's imaplib over the same mailbox, by turns, in one run.
 //!
-//! `smista-bench [--quick] [--letters N,N] [--no-python] [--no-large]`. Ends with 1 when something does not add up or a goal is
+//! `smista-bench [--quick] [--letters N,N] [--no-python] [--no-large] [--no-rules] [--statements]`. Ends with 1 when something does not add up or a goal is
 //! missed by far; the numbers are ratios, since machines differ.
 
 #![allow(
@@ -41,10 +41,12 @@ struct Plan {
     python: bool,
     large: bool,
     rules: bool,
+    statements: bool,
 }
 
 fn plan() -> Result<Plan, String> {
-    let mut plan = Plan { letters: vec![5_000, 50_000], python: true, large: true, rules: true };
+    let mut plan =
+        Plan { letters: vec![5_000, 50_000], python: true, large: true, rules: true, statements: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -61,6 +63,7 @@ fn plan() -> Result<Plan, String> {
             "--no-python" => plan.python = false,
             "--no-large" => plan.large = false,
             "--no-rules" => plan.rules = false,
+            "--statements" => plan.statements = true,
             other => {
                 return Err(format!(
                     "{other}: unknown; there are --quick, --letters N,N, --no-python, --no-large, --no-rules"
@@ -94,12 +97,28 @@ async fn main() -> ExitCode {
     };
     let program = beside("smista");
     let dovecot = Dovecot::start().await.expect("Dovecot: is dovecot-imapd installed?");
+    let settings = if plan.statements {
+        // Of the package with the server's contributions; measuring costs something itself.
+        vec![
+            "shared_preload_libraries=pg_stat_statements".to_owned(),
+            "pg_stat_statements.track=all".to_owned(),
+        ]
+    } else {
+        Vec::new()
+    };
     let server = tokio::task::spawn_blocking(|| {
-        TestPostgres::start_with(TestPostgresOptions { durable: true, ..TestPostgresOptions::default() })
+        TestPostgres::start_with(TestPostgresOptions {
+            durable: true,
+            settings,
+            ..TestPostgresOptions::default()
+        })
     })
     .await
     .expect("PostgreSQL");
     let server = Arc::new(server);
+    if plan.statements {
+        server.as_superuser("create extension pg_stat_statements; grant pg_read_all_stats to smista").await;
+    }
 
     let (mut rates, mut failed) = (Vec::new(), false);
     for (mailbox, &count) in MAILBOXES.into_iter().zip(&plan.letters) {
@@ -149,6 +168,11 @@ async fn main() -> ExitCode {
         rates.push(rate);
         if let Some(run) = runs.last() {
             println!("  ledger: {}", run.ledger);
+        }
+        if plan.statements {
+            for line in line::statements(&server).await {
+                println!("  {line}");
+            }
         }
         if plan.python {
             let ratio = rate / mean(&loops);
