@@ -1,6 +1,8 @@
 //! A mailbox as a town hall has it: Italian letters about what citizens write about, most of them text and HTML, one in ten with
 //! a photograph, 20 kB on average; some are replies, some are automatic.
 
+#![allow(clippy::indexing_slicing, reason = "tables of this file")]
+
 use std::fmt::Write as _;
 
 /// What one letter may be about: subject, then sentences.

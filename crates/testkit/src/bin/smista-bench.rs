@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
+    clippy::struct_excessive_bools,
     reason = "a program for the developer's machine"
 )]
 

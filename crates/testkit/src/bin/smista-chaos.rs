@@ -65,20 +65,19 @@ async fn main() -> ExitCode {
         let (program, rounds, seed, name) = (program.clone(), plan.rounds, plan.seed, policy.clone());
         let task = tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(seed);
-            let seen = |n: usize| {
+            let tell = |n: usize| {
                 if n.is_multiple_of(25) {
                     eprintln!("  {name}: {n} of {rounds}");
                 }
             };
-            rounds_seen(&program, &name, rounds, &mut random, seen).await
+            rounds_seen(&program, &name, rounds, &mut random, tell).await
         });
-        match task.await {
-            Ok(tally) => show(&policy, &tally),
+        if let Ok(tally) = task.await {
+            show(&policy, &tally);
+        } else {
             // What was violated has been said by the panic.
-            Err(_) => {
-                violated = true;
-                println!("{policy}: VIOLATED (seed {})", plan.seed);
-            }
+            violated = true;
+            println!("{policy}: VIOLATED (seed {})", plan.seed);
         }
     }
     if violated { ExitCode::FAILURE } else { ExitCode::SUCCESS }

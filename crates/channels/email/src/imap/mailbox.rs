@@ -183,7 +183,12 @@ impl<I: Intake> Folder<'_, I> {
         let mut open = vec![deliveries];
         while let Some(mut batch) = open.pop() {
             let cursor = advance.clone().filter(|_| open.is_empty());
-            match self.intake.accept(batch.clone(), cursor.clone()).await {
+            // A letter that is alone may be a large one: its bytes are not held on to while they are packed.
+            let handed = match batch.as_mut_slice() {
+                [one] => vec![Delivery { bytes: std::mem::take(&mut one.bytes), ..one.clone() }],
+                many => many.to_vec(),
+            };
+            match self.intake.accept(handed, cursor.clone()).await {
                 Ok(_) => {}
                 Err(IntakeError::Refused(_)) if batch.len() > 1 => {
                     let second = batch.split_off(batch.len() / 2);
