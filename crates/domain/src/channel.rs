@@ -137,6 +137,11 @@ pub enum Pulse {
         /// The scope that is caught up.
         scope: String,
     },
+    /// A scope cannot be opened (a warning says why); it is tried again, and its `CaughtUp` is not to be waited for.
+    Closed {
+        /// The scope.
+        scope: String,
+    },
     /// Something worth telling that does not end the run (English, no personal data), with what to do.
     Warning {
         /// Stable word for it, for instance `uid-not-served`.
@@ -181,6 +186,8 @@ pub struct ChannelError {
 pub trait Channel: Send + Sync + 'static {
     /// Its name.
     fn name(&self) -> &ChannelName;
+    /// The scopes that a run looks at, each of which says when it is caught up.
+    fn scopes(&self) -> Vec<String>;
     /// Runs until `stop` is cancelled (then `Ok`, within a few seconds) or until it cannot go on.
     fn run<I: Intake>(
         &self,

@@ -82,6 +82,20 @@ struct State {
     /// When a condition of this code and subject was last logged, and how bad it was; kept beyond its end.
     logged: BTreeMap<(String, String), (Timestamp, Severity)>,
     channels: BTreeMap<String, ChannelStatus>,
+    /// When a channel that is held here last committed something; else since when it is held.
+    alive: BTreeMap<String, Timestamp>,
+}
+
+impl State {
+    fn entry(&mut self, name: &ChannelName, now: Timestamp) -> &mut ChannelStatus {
+        self.channels.entry(name.to_string()).or_insert_with(|| ChannelStatus {
+            channel: name.to_string(),
+            state: ChannelState::Starting,
+            since: now,
+            caught_up_at: None,
+            error: None,
+        })
+    }
 }
 
 /// The register of what is wrong, shared by everything that runs.
@@ -157,21 +171,41 @@ impl Health {
     pub(crate) fn channel(&self, name: &ChannelName, next: ChannelState, error: Option<String>) {
         let now = clock::now();
         let mut state = self.lock();
-        let entry = state.channels.entry(name.to_string()).or_insert_with(|| ChannelStatus {
-            channel: name.to_string(),
-            state: ChannelState::Starting,
-            since: now,
-            caught_up_at: None,
-            error: None,
-        });
+        if matches!(next, ChannelState::HeldElsewhere | ChannelState::Stopped) {
+            state.alive.remove(name.as_str());
+        } else {
+            state.alive.entry(name.to_string()).or_insert(now);
+        }
+        let entry = state.entry(name, now);
         if entry.state != next {
             entry.state = next;
             entry.since = now;
         }
-        if next == ChannelState::CaughtUp {
-            entry.caught_up_at = Some(now);
-        }
         entry.error = error;
+    }
+
+    /// A channel has everything that upstream had at that time.
+    pub(crate) fn caught_up(&self, name: &ChannelName, at: Timestamp) {
+        self.channel(name, ChannelState::CaughtUp, None);
+        self.lock().entry(name, at).caught_up_at = Some(at);
+    }
+
+    /// A channel that is held here has committed something.
+    pub(crate) fn committed(&self, name: &ChannelName, at: Timestamp) {
+        self.lock().alive.insert(name.to_string(), at);
+    }
+
+    /// Since when a channel that is held here has neither been caught up nor committed anything. `None`: not held here.
+    pub(crate) fn silent_since(&self, name: &ChannelName) -> Option<Timestamp> {
+        let state = self.lock();
+        let alive = *state.alive.get(name.as_str())?;
+        let caught_up = state.channels.get(name.as_str()).and_then(|c| c.caught_up_at);
+        Some(caught_up.map_or(alive, |at| at.max(alive)))
+    }
+
+    /// Whether it is said already that this channel fails.
+    pub(crate) fn fails(&self, name: &ChannelName) -> bool {
+        self.lock().channels.get(name.as_str()).is_some_and(|c| c.state == ChannelState::Failing)
     }
 
     /// Everything that is wrong, worst first.
@@ -231,6 +265,27 @@ mod tests {
         assert_eq!(health.conditions().len(), 2, "but for what is said to go on");
         health.clear_subject("email/urp", &BTreeSet::new());
         assert_eq!(health.conditions().len(), 1);
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_last_sign_of_work_while_the_channel_is_held_here() {
+        let health = Health::default();
+        let name: ChannelName = "email/urp".parse().expect("a name");
+        let later = |secs| clock::now() + SignedDuration::from_secs(secs);
+        assert_eq!(health.silent_since(&name), None);
+        health.channel(&name, ChannelState::Connected, None);
+        let held = health.silent_since(&name);
+        health.channel(&name, ChannelState::Failing, Some("x".to_owned()));
+        health.channel(&name, ChannelState::Connected, None);
+        assert_eq!(health.silent_since(&name), held, "connecting again is no work");
+        let (first, second) = (later(10), later(20));
+        health.caught_up(&name, first);
+        assert_eq!(health.silent_since(&name), Some(first));
+        health.committed(&name, second);
+        assert_eq!(health.silent_since(&name), Some(second));
+        assert_eq!(health.channels()[0].caught_up_at, Some(first));
+        health.channel(&name, ChannelState::HeldElsewhere, None);
+        assert_eq!(health.silent_since(&name), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod rulesets;
 mod status;
 mod supervisor;
 mod town;
+mod watched;
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 

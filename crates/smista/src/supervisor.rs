@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     health::{ChannelState, Health, Severity},
     pulses,
+    watched::Watched,
 };
 
 /// What every channel's keeper shares.
@@ -117,8 +118,10 @@ impl Supervisor {
     ) -> Result<(), ChannelError> {
         let name = channel.name().clone();
         let keeper = LeaseKeeper::start(self.store.clone(), lease, stop);
-        let (pulses, listening) = pulses::listen(self.store.clone(), name.clone(), self.health.clone());
+        let (pulses, listening) =
+            pulses::listen(self.store.clone(), name.clone(), channel.scopes(), self.health.clone());
         let intake = StoreIntake::leased(self.store.clone(), keeper.handle(), pulses, self.wake.clone());
+        let intake = Watched::new(intake, name.clone(), self.health.clone());
         let run_stop = keeper.token();
         let task = {
             let channel = Arc::clone(channel);

@@ -132,6 +132,10 @@ impl Channel for EmailChannel {
         &self.shared.settings.name
     }
 
+    fn scopes(&self) -> Vec<String> {
+        self.shared.settings.folders.clone()
+    }
+
     async fn run<I: Intake>(&self, intake: I, stop: CancellationToken) -> Result<(), ChannelError> {
         let target = self.target().map_err(|e| self.error(e.into(), None, false))?;
         let run = Arc::new(Run {

@@ -70,6 +70,7 @@ impl<I: Intake> Run<I> {
                     }
                     Err(Trouble::Folder(e)) if self.others_go_on(name) => {
                         self.closed(|closed| closed.insert(name.clone(), format!("folder {name}: {e}")));
+                        self.intake.pulse(Pulse::Closed { scope: name.clone() });
                         self.say_closed();
                         again.insert(name.clone(), Instant::now() + self.shared.timing.folder_retry);
                     }
