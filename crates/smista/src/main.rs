@@ -186,6 +186,9 @@ impl Call {
     async fn status(mut self) -> Result<(), Failure> {
         logging::command();
         let show = self.show();
+        if self.configuration.is_none() {
+            return self.status_of_daemon(&show).await;
+        }
         let configuration = self.usable()?;
         let daemon = status::ask(&configuration.town.state.run_dir).await;
         let numbers = async {
@@ -196,6 +199,21 @@ impl Call {
         };
         let numbers = numbers.await.map_err(|failure| failure.text.in_lang(show.lang).to_owned());
         cli::status::print(daemon.as_ref(), numbers.as_ref().map_err(String::as_str), &show)
+    }
+
+    /// While somebody edits smista.toml: the daemon goes on with what it read, and can be asked. Its database cannot.
+    async fn status_of_daemon(mut self, show: &Show) -> Result<(), Failure> {
+        let dir = configuration::directory(self.global.config.clone(), &self.environment);
+        let run_dir = cli::status::run_dir(dir, &self.environment);
+        let Some(daemon) = status::ask(&run_dir).await else {
+            return self.usable().map(|_| ());
+        };
+        let unknown = render::say(
+            show.lang,
+            "la configurazione ha errori, non si può chiedere (`smista check` li mostra)",
+            "the configuration has mistakes, so it cannot be asked (`smista check` shows them)",
+        );
+        cli::status::print(Some(&daemon), Err(unknown), &Show { zone: TimeZone::system(), ..show.clone() })
     }
 
     async fn with_database(mut self, command: Command) -> Result<(), Failure> {

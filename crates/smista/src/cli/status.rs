@@ -1,8 +1,11 @@
 //! `smista status`: what the daemon says of itself, and what the database says; either may be missing.
 
+use std::path::{Path, PathBuf};
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use smista_domain::Lang;
+use smista_settings::Environment;
 use smista_store::Numbers;
 
 use super::{
@@ -51,6 +54,18 @@ pub(crate) fn print(
         (Some(_), _) if errors => Err(Failure::silent(FOUND)),
         _ => Ok(()),
     }
+}
+
+/// Where the daemon is asked when the configuration cannot be used: what can be read of `[state]`, else the usual places.
+pub(crate) fn run_dir(dir: PathBuf, environment: &Environment) -> PathBuf {
+    let mut state = smista_settings::load(dir, environment.clone()).root.table("state");
+    let mut key = |key| state.as_mut().and_then(|s| s.string(key)).map(|s| PathBuf::from(s.value));
+    let (named, dir) = (key("run_dir"), key("dir"));
+    let usual = Path::new("/run/smista");
+    named
+        .or_else(|| usual.is_dir().then(|| usual.to_owned()))
+        .or_else(|| dir.map(|d| d.join("run")))
+        .unwrap_or_else(|| usual.to_owned())
 }
 
 fn state_word(state: ChannelState, lang: Lang) -> &'static str {
@@ -183,6 +198,17 @@ fn print_numbers(numbers: &Numbers, show: &Show) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_daemon_is_found_while_its_configuration_is_being_edited() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let environment: Environment = [("SMISTA_TEST", "")].into_iter().collect();
+        let write = |text: &str| std::fs::write(dir.path().join("smista.toml"), text).expect("written");
+        write("[state]\nrun_dir = \"/run/altrove\"\nboh = 1\n[comune]\nname = 3\n");
+        assert_eq!(run_dir(dir.path().to_owned(), &environment), Path::new("/run/altrove"));
+        write("[state\nrun_dir = ");
+        assert!(run_dir(dir.path().to_owned(), &environment).is_absolute(), "not even TOML");
+    }
 
     #[test]
     fn ages_are_short() {
