@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod decision;
 pub mod delivery;
+pub mod errors;
 pub mod message;
 pub mod names;
 pub mod outcome;
@@ -17,6 +18,7 @@ pub use channel::{
 };
 pub use decision::{Alternative, Decision, Evidence, Priority, Vote, VoteSubject};
 pub use delivery::{Announced, Delivery, DeliveryKey, Digest, Known, Upstream};
+pub use errors::chain;
 pub use message::{Attachment, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};
 pub use names::{ChannelKind, ChannelName, InvalidName, KindId, Number, RulesetId, SectorId};
 pub use outcome::{DeliveryState, EntryState, Outcome};

@@ -160,7 +160,7 @@ impl Supervisor {
         wait: Duration,
         fruitless: Duration,
     ) {
-        let text = chain(error);
+        let text = smista_domain::chain(error);
         self.health.channel(name, ChannelState::Failing, Some(text.clone()));
         tracing::debug!(channel.name = %name, error.code = error.code, wait_ms = wait.as_millis(), "trying again");
         let Some(severity) = severity(error.remedy, fruitless) else {
@@ -193,21 +193,6 @@ fn severity(remedy: Remedy, fruitless: Duration) -> Option<Severity> {
         // The pipeline may find the database well (it has nothing to write) while nothing can be committed.
         Remedy::Reconnect | Remedy::WaitForDatabase | Remedy::AskOperator => Some(Severity::Error),
     }
-}
-
-/// The error and what lies beneath, in one line.
-fn chain(error: &ChannelError) -> String {
-    let mut line = error.text.clone();
-    let mut next = std::error::Error::source(error);
-    while let Some(beneath) = next {
-        let said = beneath.to_string();
-        if !line.contains(&said) {
-            line.push_str(": ");
-            line.push_str(&said);
-        }
-        next = beneath.source();
-    }
-    line
 }
 
 #[cfg(test)]

@@ -99,14 +99,7 @@ impl StoreError {
 
     /// The error and what lies beneath, in one line: for logs and `status`.
     pub fn chain(&self) -> String {
-        let mut line = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(error) = next {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            next = error.source();
-        }
-        line
+        smista_domain::chain(self)
     }
 }
 

@@ -103,7 +103,7 @@ async fn commit(intake: &StoreIntake, batch: Vec<Delivery>, done: &mut Imported)
                 left.push(batch);
             }
             Err(error) => {
-                let chain = chain(&error);
+                let chain = smista_domain::chain(&error);
                 return Err(Failure::new(
                     UNAVAILABLE,
                     format!("L'importazione si è fermata: {chain}"),
@@ -135,17 +135,6 @@ fn told(error: &ImportError, lang: Lang) -> String {
         (Lang::En, other) => other.to_string(),
     };
     format!("{}: {why}", error.origin)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(beneath) = next {
-        line.push_str(": ");
-        line.push_str(&beneath.to_string());
-        next = beneath.source();
-    }
-    line
 }
 
 fn progress(paths: &[PathBuf], lang: Lang) -> ProgressBar {
