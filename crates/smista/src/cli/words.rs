@@ -126,9 +126,15 @@ mod tests {
         let known = |words: Words, word: &str| {
             assert!(words.iter().any(|(en, it)| *en == word && !it.is_empty()), "{word}");
         };
-        EntryState::ALL.iter().for_each(|s| known(STATES, s.as_str()));
-        DeliveryState::ALL.iter().for_each(|s| known(DELIVERY_STATES, s.as_str()));
-        Outcome::ALL.iter().for_each(|s| known(OUTCOMES, s.as_str()));
+        for word in EntryState::ALL {
+            known(STATES, word.as_str());
+        }
+        for word in DeliveryState::ALL {
+            known(DELIVERY_STATES, word.as_str());
+        }
+        for word in Outcome::ALL {
+            known(OUTCOMES, word.as_str());
+        }
         for priority in [Priority::Urgent, Priority::High, Priority::Normal, Priority::Low] {
             known(PRIORITIES, priority.as_str());
         }
