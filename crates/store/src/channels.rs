@@ -3,7 +3,10 @@
 
 use jiff::Timestamp;
 use smista_domain::ChannelName;
-use sqlx::types::{Json, JsonValue};
+use sqlx::{
+    PgConnection,
+    types::{Json, JsonValue},
+};
 
 use crate::{Result, Store, clean, lease::FARTHEST, sql_time};
 
@@ -55,32 +58,39 @@ impl Store {
     /// Makes the rows of configured channels, so that `status` and the ledger show those that never had anything, too.
     pub async fn register_channels(&self, names: &[ChannelName]) -> Result<()> {
         let names: Vec<String> = names.iter().map(|name| name.as_str().to_owned()).collect();
-        sqlx::query!(
-            "insert into channels (name) select * from unnest($1::text[]) on conflict do nothing",
-            &names
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            sqlx::query!(
+                "insert into channels (name) select * from unnest($1::text[]) on conflict do nothing",
+                &names
+            )
+            .execute(connection)
+            .await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Writes what a channel's holder says of it (small JSON, no personal data). The caller does this every few seconds at
     /// most.
     pub async fn set_channel_condition(&self, name: &ChannelName, condition: &JsonValue) -> Result<()> {
-        sqlx::query!(
-            "insert into channels (name, condition) values ($1, $2)
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            sqlx::query!(
+                "insert into channels (name, condition) values ($1, $2)
              on conflict (name) do update set condition = excluded.condition, updated_at = now()",
-            name.as_str(),
-            clean::json(condition.clone())
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+                name.as_str(),
+                clean::json(condition.clone())
+            )
+            .execute(connection)
+            .await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Every channel that was ever seen, by name.
     pub async fn channels(&self) -> Result<Vec<ChannelStatus>> {
-        let rows = sqlx::query!(
+        let ask = async |connection: &mut PgConnection| {
+            Ok(sqlx::query!(
             "select c.name, c.first_seen, c.condition, c.updated_at,
                     l.holder as \"holder?\", l.host as \"host?\", l.epoch as \"epoch?\", l.ends_at as \"ends_at?\",
                     coalesce((select jsonb_agg(jsonb_build_object('scope', u.scope, 'generation', u.generation,
@@ -91,9 +101,12 @@ impl Store {
               order by c.name",
             FARTHEST.as_secs_f64()
         )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
+        .fetch_all(connection)
+        .await?)
+        };
+        Ok(self
+            .within(self.patience(), ask)
+            .await?
             .into_iter()
             .map(|row| ChannelStatus {
                 name: row.name,

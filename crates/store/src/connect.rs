@@ -121,6 +121,21 @@ impl Store {
         connection.run(self.options.acquire_timeout, asking).await
     }
 
+    /// How long a call waits for the database: beyond it the connection counts as dead (a network that swallows everything
+    /// gives no error). The server ends each statement after half of that by itself.
+    pub(crate) fn patience(&self) -> Duration {
+        self.options.statement_timeout.saturating_mul(2)
+    }
+
+    /// Makes a call on a connection of the pool, and gives both up after `limit`.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
+        Careful::of(&self.pool).await?.run(limit, call).await
+    }
+
     /// The server's version in its own words, for instance `15.18 (Debian 15.18-0+deb12u1)`.
     pub async fn server_version(&self) -> Result<String> {
         Ok(sqlx::query_scalar!("select current_setting('server_version') as \"it!\"")

@@ -3,6 +3,8 @@
 //! Sent in a transaction of its own after the commit that it speaks of: inside it, every commit would wait for a
 //! database-wide lock and lose group commit. A notification is a hint; the tables are the truth.
 
+use sqlx::PgConnection;
+
 use crate::{Result, Store};
 
 impl Store {
@@ -11,13 +13,16 @@ impl Store {
         if sectors.is_empty() {
             return Ok(());
         }
-        sqlx::query!(
-            r#"select pg_notify($1, sector)::text as "done" from unnest($2::text[]) as sector"#,
-            format!("{}_queue", self.schema().as_str()),
-            sectors,
-        )
-        .fetch_all(self.pool())
-        .await?;
-        Ok(())
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            sqlx::query!(
+                r#"select pg_notify($1, sector)::text as "done" from unnest($2::text[]) as sector"#,
+                format!("{}_queue", self.schema().as_str()),
+                sectors,
+            )
+            .fetch_all(connection)
+            .await?;
+            Ok(())
+        })
+        .await
     }
 }

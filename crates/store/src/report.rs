@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{Result, Store, sql_time};
 
@@ -114,7 +115,8 @@ const EXAMPLES: i64 = 20;
 impl Store {
     /// The ledger: one row per channel, from one snapshot, with the channels that never had anything.
     pub async fn ledger(&self) -> Result<Vec<LedgerRow>> {
-        let rows = sqlx::query!(
+        let count = async |connection: &mut PgConnection| {
+            Ok(sqlx::query!(
             r#"with counted as (
                    select channel, state, outcome, case when outcome in ('ignored', 'set_aside') or state = 'quarantined'
                             then coalesce(reason, 'unknown') end as reason, count(*) as n
@@ -123,8 +125,10 @@ impl Store {
                select coalesce(c.name, d.channel) as "channel!", d.state as "state?", d.outcome, d.reason, coalesce(d.n, 0) as "n!"
                  from channels c full join counted d on d.channel = c.name order by 1, 2, 3, 4"#
         )
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch_all(connection)
+        .await?)
+        };
+        let rows = self.within(self.patience().saturating_mul(2), count).await?;
         let mut ledger: BTreeMap<String, LedgerRow> = BTreeMap::new();
         for row in rows {
             let line = ledger
@@ -219,9 +223,17 @@ impl Store {
 
     /// How much waits, and for how long.
     pub async fn numbers(&self) -> Result<Numbers> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-        let backlog = sqlx::query!(
+        self.within(self.patience().saturating_mul(2), async |connection: &mut PgConnection| {
+            numbers(connection).await
+        })
+        .await
+    }
+}
+
+async fn numbers(connection: &mut PgConnection) -> Result<Numbers> {
+    let mut tx = connection.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let backlog = sqlx::query!(
             r#"select coalesce(c.name, d.channel) as "channel!", coalesce(d.waiting, 0) as "waiting!",
                       coalesce(d.announced, 0) as "announced!", coalesce(d.quarantined, 0) as "quarantined!",
                       coalesce(u.due, 0) as "due!", d.oldest
@@ -241,7 +253,7 @@ impl Store {
         )
         .fetch_all(&mut *tx)
         .await?;
-        let queues = sqlx::query!(
+    let queues = sqlx::query!(
             r#"select coalesce(s.id, e.sector) as "sector!", coalesce(e.ready, 0) as "ready!", coalesce(e.delayed, 0) as "delayed!",
                       coalesce(e.leased, 0) as "leased!", coalesce(e.taken, 0) as "taken!", coalesce(e.answered, 0) as "answered!",
                       coalesce(e.troubled, 0) as "troubled!", e.oldest
@@ -260,45 +272,44 @@ impl Store {
         )
         .fetch_all(&mut *tx)
         .await?;
-        let rest = sqlx::query!(
-            r#"select now() as "now!", (select count(*) from outbox where state = 'held') as "held!",
+    let rest = sqlx::query!(
+        r#"select now() as "now!", (select count(*) from outbox where state = 'held') as "held!",
                       (select count(*) from outbox where state = 'ready') as "ready!",
                       (select count(*) from outbox where state = 'failed') as "failed!",
                       (select id from rulesets where active) as ruleset"#
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(Numbers {
-            now: sql_time::from_sql(rest.now),
-            backlog: backlog
-                .into_iter()
-                .map(|b| Backlog {
-                    channel: b.channel,
-                    waiting: b.waiting,
-                    announced: b.announced,
-                    quarantined: b.quarantined,
-                    upstream_due: b.due,
-                    oldest_waiting: b.oldest.map(sql_time::from_sql),
-                })
-                .collect(),
-            queues: queues
-                .into_iter()
-                .map(|q| QueueLength {
-                    sector: q.sector,
-                    ready: q.ready,
-                    delayed: q.delayed,
-                    leased: q.leased,
-                    taken: q.taken,
-                    answered: q.answered,
-                    oldest_ready: q.oldest.map(sql_time::from_sql),
-                    troubled: q.troubled,
-                })
-                .collect(),
-            outbox_held: rest.held,
-            outbox_ready: rest.ready,
-            outbox_failed: rest.failed,
-            ruleset: rest.ruleset,
-        })
-    }
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(Numbers {
+        now: sql_time::from_sql(rest.now),
+        backlog: backlog
+            .into_iter()
+            .map(|b| Backlog {
+                channel: b.channel,
+                waiting: b.waiting,
+                announced: b.announced,
+                quarantined: b.quarantined,
+                upstream_due: b.due,
+                oldest_waiting: b.oldest.map(sql_time::from_sql),
+            })
+            .collect(),
+        queues: queues
+            .into_iter()
+            .map(|q| QueueLength {
+                sector: q.sector,
+                ready: q.ready,
+                delayed: q.delayed,
+                leased: q.leased,
+                taken: q.taken,
+                answered: q.answered,
+                oldest_ready: q.oldest.map(sql_time::from_sql),
+                troubled: q.troubled,
+            })
+            .collect(),
+        outbox_held: rest.held,
+        outbox_ready: rest.ready,
+        outbox_failed: rest.failed,
+        ruleset: rest.ruleset,
+    })
 }

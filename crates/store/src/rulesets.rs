@@ -3,6 +3,7 @@
 //! Invariant: there is one active ruleset, every decision names one that is kept, and no sector disappears under an open case.
 
 use serde_json::Value;
+use sqlx::PgConnection;
 
 use crate::{Result, Store, StoreError};
 
@@ -190,23 +191,32 @@ impl Store {
 
     /// The id of the active ruleset.
     pub async fn active_ruleset(&self) -> Result<Option<String>> {
-        Ok(sqlx::query_scalar!("select id from rulesets where active").fetch_optional(&self.pool).await?)
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            Ok(sqlx::query_scalar!("select id from rulesets where active").fetch_optional(connection).await?)
+        })
+        .await
     }
 
     /// The files of a ruleset, `{path: text}`: what its decisions depended on.
     pub async fn ruleset_files(&self, id: &str) -> Result<Option<Value>> {
-        Ok(sqlx::query_scalar!("select files from rulesets where id = $1", id)
-            .fetch_optional(&self.pool)
-            .await?)
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            Ok(sqlx::query_scalar!("select files from rulesets where id = $1", id)
+                .fetch_optional(connection)
+                .await?)
+        })
+        .await
     }
 
     /// The sectors that are not removed, by id.
     pub async fn sectors(&self) -> Result<Vec<SectorRow>> {
-        Ok(sqlx::query_as!(
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            Ok(sqlx::query_as!(
             SectorRow,
             "select id, name, parent, mail, deadline, confidential, external, fallback from sectors where not removed order by id"
         )
-        .fetch_all(&self.pool)
+        .fetch_all(connection)
         .await?)
+        })
+        .await
     }
 }

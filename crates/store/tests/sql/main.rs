@@ -12,6 +12,7 @@ mod access;
 mod changes;
 mod deliveries;
 mod history;
+mod limits;
 mod linked;
 mod queue;
 mod races;
