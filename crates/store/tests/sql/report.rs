@@ -51,7 +51,7 @@ async fn open_cases_are_counted_without_reading_the_closed_ones() {
     let town = Town::new().await;
     let mut connection = town.connect_alone().await.expect("connected");
     // On so few rows the planner would read the table whatever indexes there are.
-    sqlx::query("set enable_seqscan = off").execute(&mut connection).await.expect("set");
+    sqlx::query!("set enable_seqscan = off").execute(&mut connection).await.expect("set");
     let plan = crate::town::texts(
         &mut connection,
         "explain select sector, count(*) from queue_entries where state <> 'closed' group by sector",
