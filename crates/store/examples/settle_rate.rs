@@ -1,6 +1,11 @@
 //! How fast settling is: `settle_rate DATABASE_URL SCHEMA N BATCH` settles N letters of 5 kB of text. For finding out where
 //! the time goes; `make bench` measures the whole line.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a scratch measurement")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a scratch measurement"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +56,8 @@ fn verdict(id: i64) -> Verdict {
 #[tokio::main]
 async fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let store = Store::connect(StoreOptions::from_url(&args[1], args[2].parse().unwrap()).unwrap()).await.unwrap();
+    let store =
+        Store::connect(StoreOptions::from_url(&args[1], args[2].parse().unwrap()).unwrap()).await.unwrap();
     store.migrate().await.unwrap();
     let n: i64 = args[3].parse().unwrap();
     let count: u32 = args[4].parse().unwrap();
@@ -75,12 +81,21 @@ async fn main() {
         }
         let batch: Vec<Settlement> = claimed
             .iter()
-            .map(|c| Settlement { delivery: c.id, attempts: c.attempts, channel: c.channel.clone(), reopened: false, verdict: verdict(c.id) })
+            .map(|c| Settlement {
+                delivery: c.id,
+                attempts: c.attempts,
+                channel: c.channel.clone(),
+                reopened: false,
+                verdict: verdict(c.id),
+            })
             .collect();
         let t = Instant::now();
         opened += store.settle(&batch, &options).await.unwrap().opened;
         settling += t.elapsed();
     }
-    println!("{opened} opened in {:?}: {:.0}/s (claim {claiming:?}, settle {settling:?})", start.elapsed(),
-        f64::from(u32::try_from(opened).unwrap()) / start.elapsed().as_secs_f64());
+    println!(
+        "{opened} opened in {:?}: {:.0}/s (claim {claiming:?}, settle {settling:?})",
+        start.elapsed(),
+        f64::from(u32::try_from(opened).unwrap()) / start.elapsed().as_secs_f64()
+    );
 }

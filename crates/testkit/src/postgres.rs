@@ -181,7 +181,8 @@ impl TestPostgres {
             if own || child { times.sum() } else { 0.0 }
         };
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let children: f64 = processes.filter_map(|entry| Some(ticks(entry.file_name().to_str()?, false))).sum();
+        let children: f64 =
+            processes.filter_map(|entry| Some(ticks(entry.file_name().to_str()?, false))).sum();
         (ticks(&server.to_string(), true) + children) / 100.0
     }
 

@@ -290,7 +290,7 @@ pub(super) async fn append(
     Ok(ready)
 }
 
-/// Writes which cases speak of the same thing, and tells both histories.
+/// Writes which cases speak of the same thing.
 pub(super) async fn relations(
     conn: &mut PgConnection,
     relations: &BTreeMap<(i64, i64), Relation>,

@@ -18,17 +18,24 @@ async fn main() -> ExitCode {
     let dovecot = match Dovecot::start().await {
         Ok(dovecot) => dovecot,
         Err(error) => {
-            eprintln!("Dovecot non parte: {error}\nCosa fare: installare il pacchetto dovecot-imapd (lo fa `make demo`).");
+            eprintln!(
+                "Dovecot non parte: {error}\nCosa fare: installare il pacchetto dovecot-imapd (lo fa `make demo`)."
+            );
             return ExitCode::from(69);
         }
     };
-    let mut paths: Vec<_> = fs::read_dir(&letters).expect("the demo's letters").flatten().map(|e| e.path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(&letters).expect("the demo's letters").flatten().map(|e| e.path()).collect();
     paths.sort();
     for path in &paths {
         let letter = fs::read(path).expect("a letter");
         dovecot.deliver("urp", "INBOX", &letter).expect("delivered");
     }
-    eprintln!("{} lettere di cittadini sono nella casella urp di Dovecot (IMAP, TLS, 127.0.0.1:{}).", paths.len(), dovecot.imaps);
+    eprintln!(
+        "{} lettere di cittadini sono nella casella urp di Dovecot (IMAP, TLS, 127.0.0.1:{}).",
+        paths.len(),
+        dovecot.imaps
+    );
     let town = Installation::new(&program, "", Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut words = vec!["demo", "--from-config"];

@@ -234,14 +234,13 @@ pub async fn rounds_seen(
             _ => PATIENCE,
         };
         let daemon = town.daemon();
-        let held = if let Ok(held) =
-            tokio::time::timeout(patience, round.wait(moment, held, later, random)).await
-        {
-            held
-        } else {
-            moment = Moment::Anyhow;
-            None
-        };
+        let held =
+            if let Ok(held) = tokio::time::timeout(patience, round.wait(moment, held, later, random)).await {
+                held
+            } else {
+                moment = Moment::Anyhow;
+                None
+            };
         // What is held open is hit in it; what is not, at it or a little later.
         let later = match (&held, moment) {
             (Some(_), _) => 0,
