@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn what_is_set_aside_leaves_no_key_and_a_follow_up_on_a_case_is_never_set_aside() {
         let aside = Incoming { set_aside: true, ..letter(1, "a", &[]) };
-        let out = resolve(&[aside.clone()], &HashMap::new(), &HashMap::new(), &HashMap::new());
+        let out = resolve(std::slice::from_ref(&aside), &HashMap::new(), &HashMap::new(), &HashMap::new());
         assert_eq!((out.placed.as_slice(), out.keys.len()), ([Placed::SetAside].as_slice(), 0));
         let reply = Incoming { set_aside: true, ..letter(2, "b", &["z"]) };
         let keys = HashMap::from([("z".to_owned(), KeyRow { segnalazione: 7, owner: Some(70) })]);

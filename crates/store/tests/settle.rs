@@ -13,7 +13,7 @@ use smista_testkit::postgres::TestStore;
 use tokio::sync::Barrier;
 
 const LIMITS: ClaimLimits =
-    ClaimLimits { count: 200, bytes: 8 << 20, hold: Duration::from_secs(60), alone_from: 2 };
+    ClaimLimits { count: 200, bytes: 8 << 20, hold: Duration::from_mins(1), alone_from: 2 };
 
 fn options() -> SettleOptions {
     SettleOptions { year: 2026, reopen_within: SignedDuration::from_hours(24 * 30) }
