@@ -138,7 +138,7 @@ impl Store {
             return Ok(None);
         }
         let sent = Instant::now();
-        let epoch = sqlx::query_scalar!(
+        let taken = sqlx::query_scalar!(
             "insert into leases (name, holder, host, epoch, ends_at)
              values ($1, $2, $3, 1, clock_timestamp() + make_interval(secs => $4))
              on conflict (name) do update
@@ -153,7 +153,13 @@ impl Store {
             FARTHEST.as_secs_f64()
         )
         .fetch_optional(&mut *connection)
-        .await?;
+        .await;
+        let epoch = match taken.map_err(StoreError::from) {
+            Ok(epoch) => epoch,
+            // Two made the row at the same instant, and the other index met the second before the key did: the other has it.
+            Err(StoreError::Refused { constraint, .. }) if constraint.as_deref() == Some("leases_epoch") => None,
+            Err(error) => return Err(error),
+        };
         Ok(epoch.map(|epoch| Lease::new(channel.clone(), holder, epoch, ttl, sent)))
         }).await
     }
