@@ -138,7 +138,7 @@ impl Store {
             return Ok(None);
         }
         let sent = Instant::now();
-        let taken = sqlx::query_scalar!(
+        let row = sqlx::query_scalar!(
             "insert into leases (name, holder, host, epoch, ends_at)
              values ($1, $2, $3, 1, clock_timestamp() + make_interval(secs => $4))
              on conflict (name) do update
@@ -154,7 +154,7 @@ impl Store {
         )
         .fetch_optional(&mut *connection)
         .await;
-        let epoch = match taken.map_err(StoreError::from) {
+        let epoch = match row.map_err(StoreError::from) {
             Ok(epoch) => epoch,
             // Two made the row at the same instant, and the other index met the second before the key did: the other has it.
             Err(StoreError::Refused { constraint, .. }) if constraint.as_deref() == Some("leases_epoch") => None,
