@@ -115,8 +115,8 @@ async fn what_keeps_us_out_is_told_apart() {
     let no_socket =
         Store::connect(options(server.connect_options().socket("/tmp/not-there"))).await.unwrap_err();
     assert!(no_socket.is_transient(), "{}", no_socket.chain());
-    let port = smista_testkit::postgres::free_port();
-    let closed = format!("postgres://smista@127.0.0.1:{port}/smista?sslmode=disable");
+    let port = smista_testkit::ports::Port::reserve().expect("a port at which nobody listens");
+    let closed = format!("postgres://smista@127.0.0.1:{}/smista?sslmode=disable", port.number());
     let closed = Store::connect(options(closed.parse().unwrap())).await.unwrap_err();
     assert!(closed.is_transient(), "{}", closed.chain());
     assert!(closed.chain().contains("refused"), "the reason, not just a time-out: {}", closed.chain());

@@ -5,7 +5,7 @@ mod config;
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,6 +19,8 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
+
+use crate::ports::Port;
 
 /// The password of every user.
 pub const PASSWORD: &str = "perché no?";
@@ -36,6 +38,8 @@ pub struct Dovecot {
     pub imaps: u16,
     /// Port with STARTTLS, or plain.
     pub imap: u16,
+    /// Both, while it lives: also while it is stopped.
+    _ports: [Port; 2],
     owner: Option<(u32, u32)>,
     serial: AtomicU64,
 }
@@ -61,8 +65,10 @@ impl Dovecot {
         let dir = tempfile::Builder::new().prefix("dv").tempdir_in("/tmp")?;
         let root = fs::metadata("/proc/self")?.uid() == 0;
         let owner = root.then(account).transpose()?;
-        let (imaps, imap) = (free_port()?, free_port()?);
-        let mut this = Self { dir, child: None, imaps, imap, owner, serial: AtomicU64::new(1) };
+        let ports = [Port::reserve()?, Port::reserve()?];
+        let [imaps, imap] = [ports[0].number(), ports[1].number()];
+        let mut this =
+            Self { dir, child: None, imaps, imap, _ports: ports, owner, serial: AtomicU64::new(1) };
         this.write_files(options)?;
         this.launch().await?;
         Ok(this)
@@ -144,7 +150,9 @@ impl Dovecot {
             None => Command::new(config::PROGRAM),
         };
         command.arg("-F").arg("-c").arg(self.path("dovecot.conf"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // What it says before it has opened its log.
+        let said = fs::File::create(self.path("stderr"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         self.child = Some(command.spawn().map_err(|e| {
             io::Error::new(e.kind(), format!("{e}: is the package dovecot-imapd installed?"))
         })?);
@@ -166,7 +174,7 @@ impl Dovecot {
 
     /// What it logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.path("dovecot.log")).unwrap_or_default()
+        ["stderr", "dovecot.log"].map(|name| fs::read_to_string(self.path(name)).unwrap_or_default()).concat()
     }
 
     /// Stops it; connections are closed, the mail stays.
@@ -313,10 +321,6 @@ async fn greets(port: u16) -> bool {
         line.starts_with("* OK").then_some(())
     };
     matches!(timeout(Duration::from_secs(5), greeting).await, Ok(Some(())))
-}
-
-pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn account() -> io::Result<(u32, u32)> {

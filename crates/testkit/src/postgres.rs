@@ -41,6 +41,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
+use crate::ports::Port;
+
 const ROLE: &str = "smista";
 
 /// How a test server is set up.
@@ -62,7 +64,7 @@ pub struct TestPostgres {
     account: Account,
     binaries: ServerBinaries,
     options: TestPostgresOptions,
-    port: Option<u16>,
+    port: Option<Port>,
     server: Option<Running>,
 }
 
@@ -112,7 +114,7 @@ impl TestPostgres {
         }
         server.init();
         if server.options.tcp {
-            server.port = Some(free_port());
+            server.port = Some(Port::reserve().expect("a free port"));
         }
         server.start_again();
         server
@@ -136,7 +138,7 @@ impl TestPostgres {
     pub fn connect_options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(self.socket_dir())
-            .port(self.port.unwrap_or(5432))
+            .port(self.port().unwrap_or(5432))
             .username(ROLE)
             .database(ROLE)
             .ssl_mode(PgSslMode::Disable)
@@ -149,13 +151,13 @@ impl TestPostgres {
 
     /// A URL over the Unix socket, for configuration files.
     pub fn url(&self) -> String {
-        let (port, socket) = (self.port.unwrap_or(5432), self.socket_dir());
+        let (port, socket) = (self.port().unwrap_or(5432), self.socket_dir());
         format!("postgres://{ROLE}@localhost:{port}/{ROLE}?host={}", socket.display())
     }
 
     /// The port on 127.0.0.1, when asked for with [`TestPostgresOptions::tcp`].
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.port.as_ref().map(Port::number)
     }
 
     /// A URL over TCP through `port`, which may be a proxy's.
@@ -219,7 +221,7 @@ impl TestPostgres {
         command.arg("-D").arg(&data);
         let mut settings = vec![
             format!("unix_socket_directories={}", self.socket_dir().display()),
-            format!("port={}", self.port.unwrap_or(5432)),
+            format!("port={}", self.port().unwrap_or(5432)),
             format!("listen_addresses={}", if self.port.is_some() { "127.0.0.1" } else { "" }),
             format!("fsync={on}"),
             format!("synchronous_commit={on}"),
@@ -440,10 +442,4 @@ fn sweep() {
             }
         }
     });
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
