@@ -110,7 +110,7 @@ impl Rules {
         if compiler.failed {
             return None;
         }
-        let canonical = canonical::text(&specs, &settings);
+        let canonical = canonical::text(&specs, sectors, &settings);
         let id = canonical::id(&canonical);
         let (by_pattern, by_field) = triggers(&rules);
         let (matcher, fields) = (compiler.builder.finish(), compiler.fields);
