@@ -4,6 +4,11 @@
 //! cost is that of the text plus that of what is found; how many rules there are does not matter.
 //! What was tried from a gap at one place is not tried again, so that hostile texts cost no more than words times gaps.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use crate::{
     fold::{fold_text, unfold},
     hash::{QuickMap, QuickSet},
@@ -82,6 +87,13 @@ struct Node {
     pattern: Option<u32>,
 }
 
+/// What forms were found to mean: letters use the same words again and again, and stemming each anew is most of the work. Keyed
+/// with a seed of its own, because the words are anybody's.
+type Memory = HashMap<Box<str>, Box<[u32]>>;
+
+/// A memory that has so many forms begins anew: a language has fewer, whoever wants to fill it gets nothing for it.
+const REMEMBERED: usize = 20_000;
+
 /// Every pattern of a ruleset, ready to be looked for.
 pub(crate) struct Matcher {
     stems: Stems,
@@ -91,6 +103,8 @@ pub(crate) struct Matcher {
     nodes: Vec<Node>,
     edges: QuickMap<u64, u32>,
     regexes: Regexes,
+    /// One for each thread that scans at the same time: nobody waits for another's.
+    memories: Mutex<Vec<Memory>>,
 }
 
 impl std::fmt::Debug for Matcher {
@@ -120,8 +134,8 @@ impl Identity {
 /// Collects patterns; equal ones (`buca` and `Buche`) get one id.
 pub(crate) struct MatcherBuilder {
     matcher: Matcher,
-    words: std::collections::HashMap<Identity, u32>,
-    regexes: std::collections::HashMap<String, u32>,
+    words: HashMap<Identity, u32>,
+    regexes: HashMap<String, u32>,
     expressions: Vec<(u32, Expression)>,
     patterns: u32,
 }
@@ -136,6 +150,7 @@ impl MatcherBuilder {
             nodes: vec![Node::default()],
             edges: QuickMap::default(),
             regexes: Regexes::default(),
+            memories: Mutex::default(),
         };
         let (words, regexes) = Default::default();
         Self { matcher, words, regexes, expressions: Vec::new(), patterns: 0 }
@@ -290,30 +305,47 @@ impl Matcher {
     }
 
     fn meanings(&self, words: &Words) -> Meanings {
+        let mut memory = self.lock_memories().pop().unwrap_or_default();
         let mut out = Meanings { ids: Vec::new(), ends: Vec::with_capacity(words.len()) };
         for (_, form) in words.iter() {
-            let start = out.ids.len();
-            if form.len() <= WORD_LIMIT {
-                for key in self.stems.keys(form).iter() {
-                    if let Some(ids) = self.by_key.get(key) {
-                        out.ids.extend(ids);
+            match memory.get(form) {
+                Some(ids) => out.ids.extend(ids),
+                None if form.len() > WORD_LIMIT => {}
+                None => {
+                    let ids = self.meaning(form);
+                    out.ids.extend(&ids);
+                    if memory.len() >= REMEMBERED {
+                        memory.clear();
                     }
-                }
-                if let Some(ids) = self.by_form.get(form) {
-                    out.ids.extend(ids);
-                }
-                self.typos.find(form, |id| out.ids.push(id));
-                // A word may be found by both keys and by typo.
-                if out.ids.len() > start + 1 {
-                    let mut own = out.ids.split_off(start);
-                    own.sort_unstable();
-                    own.dedup();
-                    out.ids.append(&mut own);
+                    memory.insert(form.into(), ids.into());
                 }
             }
             out.ends.push(out.ids.len());
         }
+        self.lock_memories().push(memory);
         out
+    }
+
+    fn lock_memories(&self) -> MutexGuard<'_, Vec<Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pattern words that a form may be, ascending.
+    fn meaning(&self, form: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        for key in self.stems.keys(form).iter() {
+            if let Some(more) = self.by_key.get(key) {
+                ids.extend(more);
+            }
+        }
+        if let Some(more) = self.by_form.get(form) {
+            ids.extend(more);
+        }
+        self.typos.find(form, |id| ids.push(id));
+        // A word may be found by both keys and by typo.
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 }
 
