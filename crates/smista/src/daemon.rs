@@ -15,10 +15,9 @@ use std::{
 use smista_domain::{Lang, Text};
 use smista_email::{EmailChannel, MemoryBudget, Timing};
 use smista_settings::Environment;
-use smista_store::{LONGEST_LEASE, Store};
+use smista_store::{Handover, LONGEST_LEASE, Store};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::Notify,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -41,6 +40,9 @@ use crate::{
 
 /// How long stopping may take before what is left is abandoned (it is safe: nothing is told upstream before its commit).
 const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// Batches (of 2 MB at most) that wait for the pipeline in memory.
+const HANDED_OVER: usize = 4;
 
 /// How long a daemon that cannot answer `status` waits before it tries again.
 const SPEAK_AGAIN: Duration = Duration::from_secs(5);
@@ -117,20 +119,21 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     ));
     let _ = town_cell.set(town.clone());
 
-    let (wake, notifier) = (Arc::new(Notify::new()), Notifier::default());
+    let (handover, notifier) = (Handover::new(HANDED_OVER), Notifier::default());
     beats.store(0, Ordering::Relaxed);
     let pipeline = Pipeline {
         store: store.clone(),
         town: town.clone(),
-        wake: wake.clone(),
+        handover: handover.clone(),
         notifier: notifier.clone(),
         health: health.clone(),
         settings: PipelineSettings::default(),
+        settling: Arc::default(),
         beats,
     };
     // Channels stop first; what they committed is settled by the pipeline until its own stop.
     let channels_stop = stop.child_token();
-    let mut channels = start_channels(&configuration, &store, &health, &wake, holder.id, &channels_stop);
+    let mut channels = start_channels(&configuration, &store, &health, &handover, holder.id, &channels_stop);
     let mailboxes = channels.len();
     tasks.spawn(async move { while channels.join_next().await.is_some() {} });
     tasks.spawn(pipeline.run(stop.clone()));
@@ -165,7 +168,7 @@ pub(crate) fn start_channels(
     configuration: &Configuration,
     store: &Store,
     health: &Health,
-    wake: &Arc<Notify>,
+    handover: &Handover,
     holder: Uuid,
     stop: &CancellationToken,
 ) -> JoinSet<()> {
@@ -174,7 +177,7 @@ pub(crate) fn start_channels(
         holder,
         host: host(),
         health: health.clone(),
-        wake: wake.clone(),
+        handover: handover.clone(),
         lease_ttl: LONGEST_LEASE,
     };
     let budget = MemoryBudget::default();

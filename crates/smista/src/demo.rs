@@ -1,6 +1,7 @@
 //! `smista demo`: the whole line at work on sample letters, with a private PostgreSQL, in a folder of its own.
 
 use std::{
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -8,9 +9,8 @@ use std::{
 
 use smista_domain::{ChannelName, EntryState, Lang, Outcome};
 use smista_settings::Environment;
-use smista_store::{DeliveryFilter, QueueFilter, Store, private::Role};
+use smista_store::{DeliveryFilter, Handover, QueueFilter, Store, private::Role};
 use smista_triage::Rules;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,10 +45,11 @@ pub(crate) async fn sort(store: &Store, configuration: &Configuration, rules: Ru
     let pipeline = Pipeline {
         store: store.clone(),
         town: Arc::new(town),
-        wake: Arc::new(Notify::new()),
+        handover: Handover::new(0),
         notifier: Notifier::default(),
         health: Health::default(),
         settings: PipelineSettings::default(),
+        settling: Arc::default(),
         beats: Arc::new(AtomicU64::new(0)),
     };
     Ok(pipeline.drain().await?)
@@ -142,9 +143,35 @@ pub(crate) async fn run(
         sort(&store, &configuration, rules).await?;
         print(&store, &show).await
     };
-    let result = work.await;
+    let mut result = work.await;
+    if result.is_ok() && !args.once && !json && std::io::stdin().is_terminal() {
+        result = stay(&folder.path, &configuration, lang).await;
+    }
     database.close().await;
     result
+}
+
+/// Leaves everything as it is until somebody has seen enough, and says how to look at it from another terminal.
+async fn stay(folder: &Path, configuration: &Configuration, lang: Lang) -> Result<(), Failure> {
+    let stop = daemon::stop_on_signals()?;
+    let state = &configuration.town.state;
+    let config = folder.join("config");
+    render::print(&format!(
+        "\n{}\n\n  export SMISTA_CONFIG={} SMISTA_STATE__DIR={} SMISTA_STATE__RUN_DIR={}\n  smista queue list\n  \
+         smista explain {}-000001\n  smista queue claim lavori-pubblici\n  smista deliveries list\n  smista ledger\n\n{}",
+        say(
+            lang,
+            "Le code restano qui da provare. In un altro terminale, con lo stesso utente:",
+            "The queues stay here to be tried. In another terminal, as the same user:"
+        ),
+        config.display(),
+        state.dir.display(),
+        state.run_dir.display(),
+        crate::clock::now().to_zoned(configuration.town.comune.time_zone.clone()).year(),
+        say(lang, "Ctrl-C termina la demo.", "Ctrl-C ends the demo."),
+    ));
+    stop.cancelled().await;
+    Ok(())
 }
 
 /// The embedded configuration, written out so that it can be looked at, with its data beside it.
@@ -172,14 +199,8 @@ fn embedded(folder: &Path, environment: &Environment, lang: Lang) -> Result<Conf
 async fn fetch(configuration: &Configuration, store: &Store) -> Result<(), Failure> {
     let health = Health::default();
     let stop = CancellationToken::new();
-    let channels = daemon::start_channels(
-        configuration,
-        store,
-        &health,
-        &Arc::new(Notify::new()),
-        uuid::Uuid::now_v7(),
-        &stop,
-    );
+    let channels =
+        daemon::start_channels(configuration, store, &health, &Handover::new(0), uuid::Uuid::now_v7(), &stop);
     let caught_up = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         loop {

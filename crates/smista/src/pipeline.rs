@@ -14,16 +14,23 @@ use std::{
 };
 
 use smista_store::{
-    Store, StoreError,
+    Handover, Store, StoreError,
     settle::{ClaimLimits, Claimed, SettleOptions, Settlement, Verdict},
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{health::Health, notifier::Notifier, town::Town};
 
 /// How long a message waits whose case another session holds.
 const BUSY: Duration = Duration::from_secs(15);
+
+/// How long a worker waits for the one that is settling. Longer than that takes, unless somebody else's session holds a case:
+/// then the others go on beside it.
+const TURN: Duration = Duration::from_millis(300);
 
 /// How the pipeline works.
 #[derive(Debug, Clone, Copy)]
@@ -54,10 +61,12 @@ impl Default for PipelineSettings {
 pub(crate) struct Pipeline {
     pub(crate) store: Store,
     pub(crate) town: Arc<Town>,
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) handover: Handover,
     pub(crate) notifier: Notifier,
     pub(crate) health: Health,
     pub(crate) settings: PipelineSettings,
+    /// Held while settling: workers of one process would only wait for each other's thread keys, inside their transactions.
+    pub(crate) settling: Arc<Mutex<()>>,
     /// Rises with every turn of a worker: what the watchdog looks at.
     pub(crate) beats: Arc<AtomicU64>,
 }
@@ -78,6 +87,10 @@ impl Pipeline {
                 tracing::error!("a pipeline worker panicked; the daemon restarts it with itself");
             }
         }
+        let left: Vec<(i64, i32)> = self.handover.close().iter().map(|c| (c.id, c.attempts)).collect();
+        if !left.is_empty() && self.store.unclaim(&left, Duration::ZERO).await.is_err() {
+            tracing::info!(deliveries = left.len(), "not given back: their claim runs out by itself");
+        }
     }
 
     /// Works until nothing waits any more: for `import` and `demo`. Gives the number of settled deliveries.
@@ -93,38 +106,18 @@ impl Pipeline {
         }
     }
 
-    /// Letters beyond the limit in octets are taken when no others wait, and by one worker at a time (`one_large`): each is in
-    /// memory several times over while it is read.
     async fn work(&self, stop: CancellationToken, one_large: &Semaphore) {
         let mut trouble = Duration::ZERO;
+        let mut looked = None;
         while !stop.is_cancelled() {
             self.beats.fetch_add(1, Ordering::Relaxed);
-            let turn = async {
-                let mut claimed = self.store.claim_small(self.settings.limits).await?;
-                let mut alone = None;
-                if claimed.is_empty()
-                    && let Ok(permit) = one_large.try_acquire()
-                {
-                    claimed = self.store.claim_waiting(self.settings.limits).await?;
-                    alone = Some(permit);
-                }
-                let n = claimed.len();
-                if n > 1 {
-                    self.wake.notify_one(); // there may be more: another worker need not wait for its poll
-                }
-                if n > 0 {
-                    self.turn(claimed).await?;
-                }
-                drop(alone);
-                Ok::<usize, StoreError>(n)
-            };
-            match turn.await {
+            match self.next(one_large, &mut looked).await {
                 Ok(0) => {
                     self.health.database_back();
                     trouble = Duration::ZERO;
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = self.wake.notified() => {}
+                        () = self.handover.bell().notified() => {}
                         () = tokio::time::sleep(self.settings.poll) => {}
                     }
                 }
@@ -134,6 +127,8 @@ impl Pipeline {
                 }
                 Err(error) => {
                     self.health.database_away(&error);
+                    // What was claimed waits in the database again.
+                    self.handover.backlog();
                     trouble = (trouble * 2).clamp(Duration::from_millis(200), Duration::from_secs(3));
                     tokio::select! {
                         () = stop.cancelled() => {}
@@ -142,6 +137,41 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// The next batch, to its end: what waits in the database is older than what this process has just committed, so it goes
+    /// first. Looked for when there may be something, and from time to time (`looked`): other processes commit, too.
+    ///
+    /// Letters beyond the limit in octets are taken when no others wait, and by one worker at a time (`one_large`): each is in
+    /// memory several times over while it is read.
+    async fn next(&self, one_large: &Semaphore, looked: &mut Option<Instant>) -> Result<usize, StoreError> {
+        let due = looked.is_none_or(|at| at.elapsed() >= self.settings.poll);
+        if self.handover.take_backlog() || due {
+            *looked = Some(Instant::now());
+            let mut claimed = self.store.claim_small(self.settings.limits).await?;
+            let mut alone = None;
+            if claimed.is_empty()
+                && let Ok(permit) = one_large.try_acquire()
+            {
+                claimed = self.store.claim_waiting(self.settings.limits).await?;
+                alone = Some(permit);
+            }
+            if !claimed.is_empty() {
+                let n = claimed.len();
+                // There may be more, for another worker at once.
+                self.handover.backlog();
+                self.turn(claimed).await?;
+                if alone.is_some() {
+                    // Who looked meanwhile left the next large one where it is.
+                    self.handover.backlog();
+                }
+                return Ok(n);
+            }
+        }
+        let Some(claimed) = self.handover.take() else { return Ok(0) };
+        let n = claimed.len();
+        self.turn(claimed).await?;
+        Ok(n)
     }
 
     /// One claimed batch, to its end.
@@ -170,7 +200,10 @@ impl Pipeline {
         let options = SettleOptions { year: self.town.year(), reopen_within: self.town.reopen_within() };
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
-            match self.store.settle(&batch, &options).await {
+            let turn = tokio::time::timeout(TURN, self.settling.lock()).await;
+            let settled = self.store.settle(&batch, &options).await;
+            drop(turn);
+            match settled {
                 Ok(settled) => {
                     tracing::debug!(
                         opened = settled.opened,

@@ -7,8 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use smista_domain::{Channel, ChannelError, Remedy, Text};
-use smista_store::{Lease, LeaseKeeper, Store, StoreIntake};
-use tokio::sync::Notify;
+use smista_store::{Handover, Lease, LeaseKeeper, Store, StoreIntake};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,8 +25,8 @@ pub(crate) struct Supervisor {
     pub(crate) holder: Uuid,
     pub(crate) host: String,
     pub(crate) health: Health,
-    /// Wakes the pipeline after a commit.
-    pub(crate) wake: Arc<Notify>,
+    /// The way to the pipeline after a commit.
+    pub(crate) handover: Handover,
     pub(crate) lease_ttl: Duration,
 }
 
@@ -120,7 +119,7 @@ impl Supervisor {
         let keeper = LeaseKeeper::start(self.store.clone(), lease, stop);
         let (pulses, listening) =
             pulses::listen(self.store.clone(), name.clone(), channel.scopes(), self.health.clone());
-        let intake = StoreIntake::leased(self.store.clone(), keeper.handle(), pulses, self.wake.clone());
+        let intake = StoreIntake::leased(self.store.clone(), keeper.handle(), pulses, self.handover.clone());
         let intake = Watched::new(intake, name.clone(), self.health.clone());
         let run_stop = keeper.token();
         let task = {

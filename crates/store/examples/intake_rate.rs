@@ -8,13 +8,13 @@
     reason = "a scratch measurement"
 )]
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
 use smista_domain::{ChannelName, Cursor, Delivery, DeliveryKey, Intake as _, Upstream};
-use smista_store::{LONGEST_LEASE, Store, StoreIntake, StoreOptions};
-use tokio::sync::{Notify, mpsc};
+use smista_store::{Handover, LONGEST_LEASE, Store, StoreIntake, StoreOptions};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// Mail-like: words, and for every tenth letter an attachment in base64 that does not shrink.
@@ -52,8 +52,7 @@ async fn main() {
     let at_once: usize = args.get(5).map_or(1, |n| n.parse().unwrap());
     let channel: ChannelName = "email/urp".parse().unwrap();
     let lease = store.acquire_lease(&channel, Uuid::now_v7(), "bench", LONGEST_LEASE).await.unwrap().unwrap();
-    let intake =
-        StoreIntake::leased(store.clone(), lease.clone(), mpsc::channel(1).0, Arc::new(Notify::new()));
+    let intake = StoreIntake::leased(store.clone(), lease.clone(), mpsc::channel(1).0, Handover::new(0));
     let letters: Vec<Bytes> = (0..500).map(letter).collect();
     let run = Uuid::now_v7();
     let (begun, mut octets) = (Instant::now(), 0);

@@ -275,7 +275,8 @@ begin
   return new;
 end
 $$;
-create trigger seal before insert on history for each row execute function seal_history();
+-- Whoever writes many first events at once seals them in the statement itself (crates/store/src/settle/write.rs).
+create trigger seal before insert on history for each row when (new.hash is null) execute function seal_history();
 
 -- Append-only: nothing changes but the payload, and that only to null (erasure).
 create function guard_history() returns trigger language plpgsql set search_path from current as $$
@@ -290,12 +291,11 @@ end
 $$;
 create trigger guard before update or delete on history for each row execute function guard_history();
 
--- A number of a year; the year's sequence is made when it is first needed. Gaps are allowed: a gapless counter would
+-- So many numbers of a year; the year's sequence is made when it is first needed. Gaps are allowed: a gapless counter would
 -- make every commit wait for the one before.
-create function next_number(year integer) returns text language plpgsql set search_path from current as $$
+create function next_numbers(year integer, how_many integer) returns setof text language plpgsql set search_path from current as $$
 declare
   seq text := 'numbers_' || year;
-  n bigint;
 begin
   if to_regclass(seq) is null then
     begin
@@ -303,9 +303,14 @@ begin
     exception when duplicate_table or unique_violation then null;
     end;
   end if;
-  n := nextval(seq::regclass);
-  return year || '-' || lpad(n::text, greatest(6, length(n::text)), '0');
+  return query
+    select year || '-' || lpad(t.n::text, greatest(6, length(t.n::text)), '0')
+      from (select nextval(seq::regclass) as n from generate_series(1, how_many)) t;
 end
+$$;
+
+create function next_number(year integer) returns text language sql set search_path from current as $$
+  select next_numbers(year, 1)
 $$;
 
 -- lz4 where the server has it: texts are compressed on every insert, and pglz is many times slower.

@@ -174,11 +174,15 @@ end
 $$;
 
 -- The link of the chain: the one before, the payload's hash, and every column that says what happened.
-create function history_hash(before bytea, row_ history) returns bytea language sql immutable
-  parallel safe as $$
-  select sha256(coalesce(before, ''::bytea) || row_.payload_hash
-    || convert_to(row_.segnalazione || '|' || row_.seq || '|' || row_.sector || '|' || row_.event || '|' || row_.actor || '|'
-       || coalesce(row_.key, '') || '|' || extract(epoch from row_.at)::text, 'UTF8'))
+create function history_link(before bytea, payload_hash bytea, segnalazione bigint, seq integer, sector text, event text, actor text,
+  key text, at timestamptz) returns bytea language sql immutable parallel safe as $$
+  select sha256(coalesce(before, ''::bytea) || payload_hash
+    || convert_to(segnalazione || '|' || seq || '|' || sector || '|' || event || '|' || actor || '|' || coalesce(key, '') || '|'
+       || extract(epoch from at)::text, 'UTF8'))
+$$;
+
+create function history_hash(before bytea, row_ history) returns bytea language sql immutable parallel safe as $$
+  select history_link(before, row_.payload_hash, row_.segnalazione, row_.seq, row_.sector, row_.event, row_.actor, row_.key, row_.at)
 $$;
 
 create function record(segnalazione bigint, sector text, event text, payload jsonb, key text default null)

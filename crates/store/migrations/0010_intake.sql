@@ -26,13 +26,14 @@ language sql set search_path from current as $$
 $$;
 
 -- Commits a batch and moves the cursor. p_lease null: no lease is asked for (import, desk); p_cursor_scope null: the cursor
--- stays. The arrays have one element per delivery. Handing over the same again changes nothing.
+-- stays. The arrays have one element per delivery. Handing over the same again changes nothing. p_hold: the new rows are born
+-- claimed for so long (the caller reads them at once); `ns` and `ids` tell which elements of the batch they are.
 create function intake_accept(
   p_lease text, p_holder uuid, p_epoch bigint,
   p_channel text, p_scopes text[], p_keys text[], p_received timestamptz[], p_bytes bytea[], p_sizes bigint[],
   p_sha256s bytea[], p_facts jsonb[], p_upstreams text[], p_dues timestamptz[], p_recognise boolean[],
-  p_cursor_scope text, p_cursor_generation bigint, p_cursor_position bigint,
-  out made bigint, out recognised bigint
+  p_cursor_scope text, p_cursor_generation bigint, p_cursor_position bigint, p_hold interval,
+  out made bigint, out recognised bigint, out ns integer[], out ids bigint[]
 ) language plpgsql set search_path from current as $$
 declare
   served bigint;
@@ -87,15 +88,18 @@ begin
     insert into delivery_keys (channel, key, delivery) select p_channel, key, id from fresh order by key
     on conflict do nothing returning delivery
   ), rows as (
-    insert into deliveries (id, channel, scope, state, received_at, bytes, size, sha256, facts, upstream, upstream_due)
+    insert into deliveries (id, channel, scope, state, received_at, bytes, size, sha256, facts, upstream, upstream_due,
+                            attempts, claimed_until)
     overriding system value
     select f.id, p_channel, p_scopes[f.n], 'waiting', p_received[f.n], p_bytes[f.n], p_sizes[f.n], p_sha256s[f.n],
-           p_facts[f.n], p_upstreams[f.n], p_dues[f.n]
+           p_facts[f.n], p_upstreams[f.n], p_dues[f.n],
+           case when p_hold is null then 0 else 1 end, now() + p_hold
       from fresh f join keyed k on k.delivery = f.id
      order by f.id
-    returning 1
+    returning id
   )
-  select count(*) into made from rows;
+  select count(*), array_agg(f.n order by f.n), array_agg(f.id order by f.n) into made, ns, ids
+    from rows r join fresh f on f.id = r.id;
 
   -- What had only been announced, or was thought to have vanished, is served now.
   if made + recognised < cardinality(p_keys) then
@@ -164,6 +168,6 @@ $$;
 revoke execute on function intake_lease(text, uuid, bigint) from public;
 revoke execute on function intake_cursor(text, text, bigint, bigint) from public;
 revoke execute on function intake_accept(text, uuid, bigint, text, text[], text[], timestamptz[], bytea[], bigint[],
-  bytea[], jsonb[], text[], timestamptz[], boolean[], text, bigint, bigint) from public;
+  bytea[], jsonb[], text[], timestamptz[], boolean[], text, bigint, bigint, interval) from public;
 revoke execute on function intake_announce(text, uuid, bigint, text, text[], text[], text[], boolean[], text, bigint, bigint)
   from public;

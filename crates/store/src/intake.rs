@@ -4,21 +4,28 @@
 //! when it happened. Each call is one statement and so one transaction (functions of migration 0010): there is no moment at
 //! which a crash, a freeze or a cut leaves half of it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use bytes::Bytes;
 use smista_domain::{
     Accepted, Announced, ChannelName, Cursor, Delivery, DeliveryKey, Digest, Intake, IntakeError, Known,
     Pulse, Upstream, UpstreamTask,
 };
-use sqlx::{PgConnection, types::JsonValue};
+use sqlx::{PgConnection, postgres::types::PgInterval, types::JsonValue};
 use time::OffsetDateTime;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::{Lease, Result, Store, StoreError, clean, connect::Careful, packed, sql_time};
+use crate::{
+    Handover, Lease, Result, Store, StoreError, clean, connect::Careful, handover, packed, settle::Claimed,
+    sql_time,
+};
 
 /// The code that `intake_lease` raises.
 const LOST_LEASE: &str = "SM001";
+
+/// Batches beyond this many octets go to the pipeline through the database: it takes large letters one at a time.
+const LARGE_BATCH: usize = 4 << 20;
 
 /// No call waits longer than this for the database: beyond it the connection counts as dead.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -30,19 +37,19 @@ pub struct StoreIntake {
     channel: ChannelName,
     lease: Option<Lease>,
     pulses: Option<mpsc::Sender<Pulse>>,
-    wake: Arc<Notify>,
+    handover: Handover,
 }
 
 impl StoreIntake {
-    /// The intake of a channel whose lease is ours. `wake` is notified after each commit that brought something to read;
-    /// pulses are passed on to `pulses` and dropped while it is full.
-    pub fn leased(store: Store, lease: Lease, pulses: mpsc::Sender<Pulse>, wake: Arc<Notify>) -> Self {
-        Self { store, channel: lease.channel().clone(), lease: Some(lease), pulses: Some(pulses), wake }
+    /// The intake of a channel whose lease is ours. What is committed goes to `handover`; pulses are passed on to `pulses` and
+    /// dropped while it is full.
+    pub fn leased(store: Store, lease: Lease, pulses: mpsc::Sender<Pulse>, handover: Handover) -> Self {
+        Self { store, channel: lease.channel().clone(), lease: Some(lease), pulses: Some(pulses), handover }
     }
 
     /// An intake that asks for no lease, for what comes from people and not from upstream: `smista import`, the desk.
-    pub fn unleased(store: Store, channel: ChannelName, wake: Arc<Notify>) -> Self {
-        Self { store, channel, lease: None, pulses: None, wake }
+    pub fn unleased(store: Store, channel: ChannelName, handover: Handover) -> Self {
+        Self { store, channel, lease: None, pulses: None, handover }
     }
 
     /// The lease's name, holder and epoch as the functions want them; fails when our own clock says that it is over.
@@ -82,15 +89,15 @@ impl StoreIntake {
         }
     }
 
-    /// What must be done before a connection is asked for.
-    async fn pack(&self, batch: Vec<Delivery>) -> Result<Columns> {
+    /// What must be done before a connection is asked for. `keep`: the raw bytes are still needed.
+    async fn pack(&self, batch: Vec<Delivery>, keep: bool) -> Result<Columns> {
         for delivery in &batch {
             self.must_be_mine(&delivery.channel)?;
         }
         if batch.is_empty() {
             return Ok(Columns::default());
         }
-        tokio::task::spawn_blocking(|| Columns::of(batch)).await.map_err(StoreError::other)?
+        tokio::task::spawn_blocking(move || Columns::of(batch, keep)).await.map_err(StoreError::other)?
     }
 
     async fn accept_packed(
@@ -98,14 +105,15 @@ impl StoreIntake {
         connection: &mut PgConnection,
         columns: Columns,
         advance: Option<Cursor>,
-    ) -> Result<Accepted> {
+        hold: Option<PgInterval>,
+    ) -> Result<(Accepted, Vec<Claimed>)> {
         let total = columns.keys.len();
         let cursor = CursorColumns::of(advance);
         // As late as can be.
         let (lease, holder, epoch) = self.claim()?;
         let done = sqlx::query!(
-            "select made as \"made!\", recognised as \"recognised!\" from intake_accept(
-               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            "select made as \"made!\", recognised as \"recognised!\", ns, ids from intake_accept(
+               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             lease,
             holder,
             epoch,
@@ -123,16 +131,16 @@ impl StoreIntake {
             cursor.scope,
             cursor.generation,
             cursor.position,
+            hold,
         )
         .fetch_one(&mut *connection)
         .await?;
         packed::let_go(connection, columns.bytes.iter().map(Vec::len).sum());
         let new = usize::try_from(done.made).unwrap_or(0);
         let recognised = usize::try_from(done.recognised).unwrap_or(0);
-        if new > 0 {
-            self.wake.notify_one();
-        }
-        Ok(Accepted { new, recognised, known: total.saturating_sub(new + recognised) })
+        let places = done.ns.unwrap_or_default().into_iter().zip(done.ids.unwrap_or_default());
+        let claimed = places.filter_map(|(n, id)| columns.claimed(&self.channel, n, id)).collect();
+        Ok((Accepted { new, recognised, known: total.saturating_sub(new + recognised) }, claimed))
     }
 
     async fn announce_batch(
@@ -209,11 +217,28 @@ impl StoreIntake {
 
 impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
-        let columns = self.pack(batch).await?;
-        self.call(async |connection: &mut PgConnection| {
-            self.accept_packed(connection, columns, advance).await
-        })
-        .await
+        let octets: usize = batch.iter().map(|delivery| delivery.bytes.len()).sum();
+        let slot = if (1..=LARGE_BATCH).contains(&octets) { self.handover.slot().await } else { None };
+        let columns = self.pack(batch, slot.is_some()).await?;
+        let hold = slot.is_some().then(|| PgInterval::try_from(handover::HOLD)).transpose();
+        let hold = hold.map_err(StoreError::other)?;
+        let (accepted, claimed) = self
+            .call(async |connection: &mut PgConnection| {
+                self.accept_packed(connection, columns, advance, hold).await
+            })
+            .await?;
+        let handed = if slot.is_some() { claimed.len() } else { 0 };
+        if accepted.new > handed {
+            self.handover.backlog();
+        }
+        if let Some(slot) = slot.filter(|_| handed > 0)
+            && let Err(claimed) = slot.fill(claimed)
+        {
+            // The pipeline has stopped. If this fails as well, the claim runs out by itself.
+            let claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
+            let _ = self.store.unclaim(&claims, Duration::ZERO).await;
+        }
+        Ok(accepted)
     }
 
     async fn cursor(&self, channel: &ChannelName, scope: &str) -> Result<Option<Cursor>, IntakeError> {
@@ -350,12 +375,14 @@ struct Columns {
     upstreams: Vec<&'static str>,
     dues: Vec<Option<OffsetDateTime>>,
     recognise: Vec<bool>,
+    /// The bytes as they came, if they are kept.
+    raw: Vec<Bytes>,
 }
 
 impl Columns {
-    /// Packs and hashes: takes a while, so off the runtime's threads. Each delivery's raw bytes are let go as soon as they
-    /// are packed.
-    fn of(batch: Vec<Delivery>) -> Result<Self> {
+    /// Packs and hashes: takes a while, so off the runtime's threads. Unless they are to be kept, each delivery's raw bytes are
+    /// let go as soon as they are packed.
+    fn of(batch: Vec<Delivery>, keep: bool) -> Result<Self> {
         let (mut columns, mut packer) = (Self::default(), packed::Packer::new()?);
         for delivery in batch {
             columns.sizes.push(i64::try_from(delivery.bytes.len()).map_err(StoreError::other)?);
@@ -376,8 +403,26 @@ impl Columns {
             columns.upstreams.push(upstream);
             columns.dues.push(due);
             columns.recognise.push(delivery.recognise);
+            if keep {
+                columns.raw.push(delivery.bytes);
+            }
         }
         Ok(columns)
+    }
+
+    /// The `n`th (from 1) as it would come back from the database, with its first attempt.
+    fn claimed(&self, channel: &ChannelName, n: i32, id: i64) -> Option<Claimed> {
+        let at = usize::try_from(n).ok()?.checked_sub(1)?;
+        Some(Claimed {
+            id,
+            channel: channel.to_string(),
+            scope: self.scopes.get(at)?.clone(),
+            bytes: self.raw.get(at)?.clone(),
+            damaged: false,
+            received_at: sql_time::from_sql(*self.received.get(at)?),
+            facts: self.facts.get(at)?.clone().unwrap_or_default(),
+            attempts: 1,
+        })
     }
 }
 

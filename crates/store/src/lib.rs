@@ -14,6 +14,7 @@ mod database_settings;
 mod deliveries;
 mod error;
 mod find;
+mod handover;
 mod intake;
 mod lease;
 mod migrate;
@@ -33,6 +34,7 @@ pub use connect::{Store, StoreOptions};
 pub use database_settings::{DatabaseSettings, codes as database_codes, codes::ALL as DATABASE_CODES};
 pub use deliveries::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView};
 pub use error::StoreError;
+pub use handover::Handover;
 pub use intake::StoreIntake;
 pub use lease::{LONGEST as LONGEST_LEASE, Lease, LeaseEnd, LeaseKeeper};
 pub use queue::{

@@ -5,14 +5,13 @@
     reason = "tests; SQL of their own that need not be prepared"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use smista_domain::{ChannelName, Cursor, Delivery, DeliveryKey, Intake as _, IntakeError, Upstream};
-use smista_store::{SchemaName, Store, StoreError, StoreIntake, StoreOptions};
+use smista_store::{Handover, SchemaName, Store, StoreError, StoreIntake, StoreOptions};
 use smista_testkit::postgres::{TestPostgres, TestPostgresOptions, TestStore};
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::Notify;
 
 fn options(connect: PgConnectOptions) -> StoreOptions {
     let mut options = StoreOptions::new(connect, SchemaName::default());
@@ -153,7 +152,7 @@ async fn the_database_goes_and_comes_back() {
     back(&store).await;
     store.migrate().await.unwrap();
     let channel: ChannelName = "email/urp".parse().unwrap();
-    let intake = StoreIntake::unleased(store.clone(), channel.clone(), Arc::new(Notify::new()));
+    let intake = StoreIntake::unleased(store.clone(), channel.clone(), Handover::new(0));
     let accept = |n: usize| {
         let cursor = Cursor { scope: "INBOX".into(), generation: 1, position: n as u64 };
         intake.accept((0..=n).map(letter).collect(), Some(cursor))

@@ -6,7 +6,7 @@
     reason = "tests; SQL of their own that need not be prepared"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -14,25 +14,25 @@ use serde_json::{Value, json};
 use smista_domain::{
     Accepted, Announced, ChannelName, Cursor, Delivery, DeliveryKey, Digest, Intake, IntakeError, Upstream,
 };
-use smista_store::{LONGEST_LEASE, Lease, StoreIntake};
+use smista_store::{Handover, LONGEST_LEASE, Lease, StoreIntake};
 use smista_testkit::postgres::TestStore;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 struct Desk {
     store: TestStore,
     intake: StoreIntake,
     lease: Lease,
-    wake: Arc<Notify>,
+    handover: Handover,
 }
 
 async fn desk() -> Desk {
     let store = TestStore::new().await;
     let lease = store.acquire_lease(&channel(), Uuid::now_v7(), "uno", LONGEST_LEASE).await.unwrap().unwrap();
-    let wake = Arc::new(Notify::new());
+    let handover = Handover::new(0);
     let (pulses, _) = mpsc::channel(4);
-    let intake = StoreIntake::leased((*store).clone(), lease.clone(), pulses, Arc::clone(&wake));
-    Desk { store, intake, lease, wake }
+    let intake = StoreIntake::leased((*store).clone(), lease.clone(), pulses, handover.clone());
+    Desk { store, intake, lease, handover }
 }
 
 fn channel() -> ChannelName {
@@ -100,7 +100,7 @@ async fn bytes_and_cursor_are_committed_together_and_once() {
     assert_eq!(desk.intake.cursor(&channel(), "INBOX").await.unwrap(), cursor(1, 2));
     assert_eq!(desk.intake.cursor(&channel(), "Altro").await.unwrap(), None);
     // The pipeline was woken, and a permit is kept for whoever was not listening.
-    tokio::time::timeout(Duration::from_secs(5), desk.wake.notified()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), desk.handover.bell().notified()).await.unwrap();
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn a_takeover_waits_for_the_accept_in_progress_and_a_renewal_does_not() {
 #[tokio::test]
 async fn import_asks_for_no_lease() {
     let desk = desk().await;
-    let import = StoreIntake::unleased((*desk.store).clone(), channel(), Arc::new(Notify::new()));
+    let import = StoreIntake::unleased((*desk.store).clone(), channel(), Handover::new(0));
     assert_eq!(import.accept(vec![letter("sha256:ab", "uno")], None).await.unwrap(), counts(1, 0, 0));
     assert_eq!(import.accept(vec![letter("sha256:ab", "uno")], None).await.unwrap(), counts(0, 1, 0));
     let other = Delivery { channel: "email/altro".parse().unwrap(), ..letter("x", "y") };
@@ -247,7 +247,7 @@ async fn at_once_from_many_sides_each_key_is_one_row() {
     let desk = desk().await;
     let accepting: Vec<_> = (0..8)
         .map(|turn| {
-            let intake = StoreIntake::unleased((*desk.store).clone(), channel(), Arc::new(Notify::new()));
+            let intake = StoreIntake::unleased((*desk.store).clone(), channel(), Handover::new(0));
             // Overlapping halves, in different orders.
             let mut batch: Vec<Delivery> = (0..60)
                 .filter(|n| (n + turn) % 3 != 0)

@@ -74,7 +74,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Sort the letters, show the queues, and end (what it does in any case, for now)
+    /// Sort the letters, show the queues, and end. Without it, on a terminal, the queues stay to be tried until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
     /// Keep the demo's data in this directory instead of a temporary one

@@ -1,12 +1,12 @@
 //! `smista import mail`: letters from disk through the same path as fetched mail.
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal as _, path::PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use smista_domain::{ChannelKind, ChannelName, Delivery, Intake, IntakeError, Lang, Upstream};
 use smista_email::import::{self, ImportError, ImportFault};
-use smista_store::{Store, StoreIntake};
-use tokio::sync::{Notify, mpsc};
+use smista_store::{Handover, Store, StoreIntake};
+use tokio::sync::mpsc;
 
 use super::{
     exit::{FOUND, Failure, UNAVAILABLE, USAGE},
@@ -37,7 +37,7 @@ pub(crate) async fn store_letters(
     lang: Lang,
 ) -> Result<Imported, Failure> {
     let bar = progress(&paths, lang);
-    let intake = StoreIntake::unleased(store.clone(), channel.clone(), Arc::new(Notify::new()));
+    let intake = StoreIntake::unleased(store.clone(), channel.clone(), Handover::new(0));
     let (sender, mut letters) = mpsc::channel(16);
     // Reading files blocks; a full channel makes it wait for the database.
     let reader = tokio::task::spawn_blocking(move || {

@@ -47,7 +47,11 @@ const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("", "lang", "La lingua in cui rispondere"),
     ("", "version", "Mostra la versione"),
     ("", "json", "JSON per i programmi invece di tabelle per le persone"),
-    ("demo", "once", "Smista le lettere, mostra le code e termina (per ora lo fa comunque)"),
+    (
+        "demo",
+        "once",
+        "Smista le lettere, mostra le code e termina. Senza, in un terminale, le code restano da provare fino a Ctrl-C",
+    ),
     ("demo", "keep", "Tiene i dati della demo in questa cartella invece che in una temporanea"),
     ("demo", "from_config", "Riceve dalla casella configurata invece di leggere le lettere incorporate"),
     ("check", "connect", "Si collega anche al database e a ogni casella, senza consumare nulla"),

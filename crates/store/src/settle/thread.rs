@@ -1,6 +1,6 @@
 //! Threading against the database: insert keys sorted, read in a second statement, resolve, mend what others had first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use smista_domain::{Decision, Message};
 use sqlx::{PgConnection, postgres::types::PgInterval};
@@ -60,24 +60,29 @@ pub(super) async fn place(
         cases.push(row.segnalazione);
         owners.push(row.owner);
     }
-    sqlx::query!(
+    let inserted: HashSet<String> = sqlx::query_scalar!(
         "insert into thread_keys (key, segnalazione, owner)
-         select * from unnest($1::text[], $2::bigint[], $3::bigint[]) on conflict (key) do nothing",
+         select * from unnest($1::text[], $2::bigint[], $3::bigint[]) on conflict (key) do nothing returning key",
         &keys,
         &cases,
         &owners as &[Option<i64>],
     )
-    .execute(&mut *conn)
-    .await?;
-    let ours: BTreeSet<i64> = batch.iter().map(|m| m.tentative).collect();
-    let existing: HashMap<String, KeyRow> =
-        sqlx::query!("select key, segnalazione, owner from thread_keys where key = any($1)", &keys)
+    .fetch_all(&mut *conn)
+    .await?
+    .into_iter()
+    .collect();
+    // What others had first is there by now; only a statement that begins later sees it.
+    let others: Vec<String> = keys.into_iter().filter(|key| !inserted.contains(key)).collect();
+    let existing: HashMap<String, KeyRow> = if others.is_empty() {
+        HashMap::new()
+    } else {
+        sqlx::query!("select key, segnalazione, owner from thread_keys where key = any($1)", &others)
             .fetch_all(&mut *conn)
             .await?
             .into_iter()
-            .filter(|row| !ours.contains(&row.segnalazione))
             .map(|row| (row.key, KeyRow { segnalazione: row.segnalazione, owner: row.owner }))
-            .collect();
+            .collect()
+    };
 
     let wanted: Vec<String> = batch.iter().filter_map(|m| m.number.clone()).collect();
     let known: Vec<i64> =

@@ -28,7 +28,7 @@ pub(super) async fn open(
         return Ok(Vec::new());
     }
     let numbers = sqlx::query_scalar!(
-        r#"select next_number($1) as "number!" from generate_series(1, $2)"#,
+        r#"select next_numbers($1, $2) as "number!""#,
         i32::from(year),
         i32::try_from(opens.len()).unwrap_or(i32::MAX),
     )
@@ -97,8 +97,31 @@ pub(super) async fn open(
     )
     .execute(&mut *conn)
     .await?;
-    history(conn, &ids, &sectors, &vec!["opened".to_owned(); n], &events).await?;
+    first_events(conn, &ids, &sectors, &events).await?;
     Ok(numbers)
+}
+
+/// The first event of cases that are being opened: sealed here, all at once, since nothing comes before it. What the trigger
+/// `seal` would write, at a third of its cost.
+async fn first_events(
+    conn: &mut PgConnection,
+    cases: &[i64],
+    sectors: &[String],
+    payloads: &[Value],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into history (position, segnalazione, seq, sector, event, actor, payload, payload_hash, hash)
+         select ((pg_current_xact_id()::text::bigint + history_offset()) << 20) | nextval('history_n'),
+                c, 1, s, 'opened', 'smista', p, h, history_link(null, h, c, 1, s, 'opened', 'smista', null, now())
+           from (select c, s, p, sha256(convert_to(p::text, 'UTF8')) as h
+                   from unnest($1::bigint[], $2::text[], $3::jsonb[]) as t(c, s, p)) events",
+        cases,
+        sectors,
+        payloads,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Appends events of the pipeline to the cases' histories.

@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     );
     let town = Installation::new(&program, "", Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut words = vec!["demo", "--from-config"];
+    let mut words = vec!["demo", "--once", "--from-config"];
     words.extend(arguments.iter().map(String::as_str));
     let code = town.show(&words);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
