@@ -69,11 +69,14 @@ fn the_words_of_a_person_survive_everything() {
                 result,
                 Ok(Reading::Ignored {
                     reason: IgnoreReason::Bounce,
-                    about: Some("mid:answer-1@comune.example".into())
+                    about: Some("mid:answer-1@comune.example".into()),
+                    receipt: None,
                 })
             ),
             "auto-reply" => {
-                assert_eq!(result, Ok(Reading::Ignored { reason: IgnoreReason::AutoReply, about: None }));
+                let expected =
+                    Reading::Ignored { reason: IgnoreReason::AutoReply, about: None, receipt: None };
+                assert_eq!(result, Ok(expected));
             }
             _ => {
                 let Ok(Reading::Message(message)) = result else { panic!("{name}: {result:?}") };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use smista_domain::{Attachment, Digest};
 
 use super::{
-    ReadSettings, charset, clean, html, notes,
+    ReadSettings, charset, clean, html, notes, pec,
     structure::{self, Limits, Part},
     transfer::{self, Transfer},
     words,
@@ -295,7 +295,8 @@ impl<'a> Reader<'_, 'a> {
         {
             let bytes = letter.transfer().decode(letter.body);
             let limits = Limits { parts: self.settings.max_parts, depth: self.settings.max_depth };
-            let (inner, _) = structure::parse(&bytes, limits);
+            let opened = pec::open(bytes, limits);
+            let (inner, _) = structure::parse(&opened.letter, limits);
             let text = content_at(&inner, self.settings, self.level + 1).text;
             if !text.trim().is_empty() {
                 self.note(notes::TEXT_FROM_MESSAGE);

@@ -71,6 +71,32 @@ impl<'x> Part<'x> {
     pub(crate) fn is_message(&self) -> bool {
         matches!(self.media(), "message/rfc822" | "message/global" | "message/news")
     }
+    /// True for what can hold a message: declared as one, or named like the letter of certified mail, of which some senders
+    /// forget the type. A text is read as text whatever its name.
+    pub(crate) fn holds_letter(&self) -> bool {
+        self.is_message()
+            || (self.is_named("postacert.eml")
+                && !self.media().starts_with("text/")
+                && !self.media().starts_with("multipart/")
+                && self.media() != "application/xhtml+xml")
+    }
+    /// True if the declared file name is this one, whatever its case.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.file_name().is_some_and(|declared| declared.trim().eq_ignore_ascii_case(name))
+    }
+    /// Every part that has no parts, in order.
+    pub(crate) fn leaves(&self) -> Vec<&Part<'x>> {
+        let mut out = Vec::new();
+        let mut open = vec![self];
+        while let Some(part) = open.pop() {
+            if part.is_multipart() {
+                open.extend(part.children.iter().rev());
+            } else {
+                out.push(part);
+            }
+        }
+        out
+    }
     /// The declared file name.
     pub(crate) fn file_name(&self) -> Option<&str> {
         let name = self.disposition.get("filename").or_else(|| self.disposition.get("name"));
