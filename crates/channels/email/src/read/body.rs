@@ -261,11 +261,8 @@ impl<'a> Reader<'_, 'a> {
 
     fn push(&mut self, path: Vec<u32>, name: String, media: &str, content: &[u8], inline: bool) {
         let sha256 = Digest::of(content);
-        let digest = if media.starts_with("text/") || media.starts_with("message/") {
-            digest_of_lines(content)
-        } else {
-            sha256
-        };
+        let lines = media.starts_with("text/") || media.starts_with("message/") || media == "application/xml";
+        let digest = if lines { digest_of_lines(content) } else { sha256 };
         self.out.digests.push(digest);
         self.out.attachments.push(Attachment {
             name,

@@ -251,9 +251,11 @@ impl Opened<'_> {
         })
     }
 
-    /// The certified sender, where the letter itself names none.
+    /// The sender that the innermost certificate names, for a letter that names none. No more than a claim, as From is.
     pub(super) fn certified_sender(&self) -> Option<Sender> {
-        let party = self.certified()?.envelope.sender?;
+        let data = self.certified()?;
+        let mut parties = data.within.into_iter().rev().chain([data.envelope]);
+        let party = parties.find_map(|data| data.sender)?;
         Some(Sender { name: None, address: Some(party.address) })
     }
 
