@@ -28,8 +28,8 @@ fn laughs(root: &str) -> String {
 
 /// All kinds, by name.
 pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
-    let noise: String =
-        (0u32..250_000).map(|n| format!("{:04x}<", n.wrapping_mul(2_654_435_761) >> 16)).collect();
+    let noise = (0u32..250_000).map(|n| format!("{:04x}<", n.wrapping_mul(2_654_435_761) >> 16));
+    let noise = noise.collect::<Vec<_>>().concat();
     vec![
         ("pec-nested-10000", {
             let mut out =
@@ -67,12 +67,12 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("pec-daticert-noise-1-megabyte", envelope("pec-daticert-noise-1-megabyte", &noise)),
         ("pec-daticert-unclosed", envelope("pec-daticert-unclosed", &"<postacert>".repeat(40_000))),
         ("pec-daticert-attributes-30000", {
-            let attributes: String = (0..30_000).map(|n| format!(" a{n}='{n}'")).collect();
+            let attributes = (0..30_000).map(|n| format!(" a{n}='{n}'")).collect::<Vec<_>>().concat();
             envelope("pec-daticert-attributes-30000", &format!("<postacert{attributes} tipo='x'/>"))
         }),
         ("pec-daticert-recipients-5000", {
-            let to: String =
-                (0..5000).map(|n| format!("<destinatari>p{n}@pec.example</destinatari>")).collect();
+            let to = (0..5000).map(|n| format!("<destinatari>p{n}@pec.example</destinatari>"));
+            let to = to.collect::<Vec<_>>().concat();
             envelope(
                 "pec-daticert-recipients-5000",
                 &format!("<postacert><intestazione>{to}</intestazione></postacert>"),

@@ -43,7 +43,7 @@ fn read(file: &[u8], label: Option<&str>) -> Option<Protocol> {
             "intestazione/identificatore/codiceregistro" => protocol.register = short(),
             "intestazione/identificatore/numeroregistrazione" => protocol.number = short(),
             "intestazione/identificatore/dataregistrazione" => {
-                protocol.date = short().as_deref().and_then(date)
+                protocol.date = short().as_deref().and_then(date);
             }
             "intestazione/identificatore" => done = true,
             _ => {}

@@ -205,7 +205,7 @@ mod tests {
         }
         assert_eq!(elements(b"<html><a/></html>"), Err(Unread::Foreign));
         assert_eq!(elements(&b"<a>".repeat(100_000)), Err(Unread::Broken));
-        assert_eq!(elements(&[b' '; MAX_FILE + 1]), Err(Unread::Broken));
+        assert_eq!(elements(&vec![b' '; MAX_FILE + 1]), Err(Unread::Broken));
     }
 
     #[test]

@@ -44,10 +44,8 @@ pub(super) fn read(file: &[u8], label: Option<&str>) -> Option<CertificationData
             "postacert/dati/identificativo" => data.id = identity(text),
             "postacert/dati/msgid" => data.message_id = identity(text),
             "postacert/dati/consegna" => data.delivered_to = address(text),
-            "postacert/dati/ricezione" => {
-                if data.taken_for.len() < MAX_RECIPIENTS {
-                    data.taken_for.extend(address(text));
-                }
+            "postacert/dati/ricezione" if data.taken_for.len() < MAX_RECIPIENTS => {
+                data.taken_for.extend(address(text));
             }
             "postacert/dati/errore-esteso" => {
                 data.error_text = Some(text.chars().take(1000).collect::<String>()).filter(|t| !t.is_empty());
@@ -108,16 +106,16 @@ fn offset(zone: &str) -> Option<Offset> {
 
 /// `dd/mm/yyyy` and `hh:mm:ss`.
 fn instant(day: &str, hour: &str, offset: Offset) -> Option<LegalInstant> {
-    let mut day = day.split('/').map(str::trim);
-    let (d, m, y) = (day.next()?.parse().ok()?, day.next()?.parse().ok()?, day.next()?.parse().ok()?);
-    let mut hour = hour.split(':').map(str::trim);
-    let (h, min) = (hour.next()?.parse().ok()?, hour.next()?.parse().ok()?);
-    let s: i8 = hour.next().map_or(Some(0), |s| s.parse().ok())?;
+    let mut date = day.split('/').map(|part| part.trim().parse::<i16>().ok());
+    let (day, month, year) = (date.next()??, date.next()??, date.next()??);
+    let mut time = hour.split(':').map(|part| part.trim().parse::<i8>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next().unwrap_or(Some(0))?);
     // The certification began in 2005; a year of two digits is a mistake.
-    if !(2000..=2100).contains(&y) {
+    if !(2000..=2100).contains(&year) {
         return None;
     }
-    let local = civil::DateTime::new(y, m, d, h, min, s.min(59), 0).ok()?;
+    let (day, month) = (i8::try_from(day).ok()?, i8::try_from(month).ok()?);
+    let local = civil::DateTime::new(year, month, day, hour, minute, second.min(59), 0).ok()?;
     Some(LegalInstant { at: offset.to_timestamp(local).ok()?, offset })
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Opened<'r> {
 }
 
 /// Opens envelopes down to the letter.
-pub(super) fn open<'r>(raw: Cow<'r, [u8]>, limits: Limits) -> Opened<'r> {
+pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
     let mut out = Opened {
         letter: raw,
         path: Vec::new(),
@@ -89,41 +89,44 @@ pub(super) fn open<'r>(raw: Cow<'r, [u8]>, limits: Limits) -> Opened<'r> {
             out.trouble.depth = true;
             return out;
         }
-        let (opened, letter) = match &out.letter {
+        let opened = match &out.letter {
             Cow::Borrowed(bytes) => open_one(bytes, kind, limits),
-            Cow::Owned(bytes) => {
-                let (opened, letter) = open_one(bytes, kind, limits);
-                (opened, letter.map(|(path, letter)| (path, Cow::Owned(letter.into_owned()))))
-            }
+            Cow::Owned(bytes) => open_one(bytes, kind, limits).into_owned(),
         };
         out.trouble.broken |= opened.trouble.broken;
         out.trouble.parts |= opened.trouble.parts;
         out.trouble.depth |= opened.trouble.depth;
-        match letter {
-            Some((path, letter)) => {
+        let Some((path, letter)) = opened.letter else {
+            // An unknown word and nothing that looks like an envelope: an ordinary letter.
+            if kind != Kind::Other {
                 out.envelopes.push(opened.envelope);
-                out.path.extend(path);
-                out.letter = letter;
+                out.letter_missing = true;
             }
-            None => {
-                // An unknown word and nothing that looks like an envelope: an ordinary letter.
-                if kind != Kind::Other {
-                    out.envelopes.push(opened.envelope);
-                    out.letter_missing = true;
-                }
-                return out;
-            }
-        }
+            return out;
+        };
+        out.envelopes.push(opened.envelope);
+        out.path.extend(path);
+        out.letter = letter;
     }
 }
 
-struct OpenedOne {
+/// What one envelope says, and the letter in it with the number of its part.
+struct OpenedOne<'x> {
     envelope: Envelope,
     trouble: Trouble,
+    letter: Option<(Vec<u32>, Cow<'x, [u8]>)>,
 }
 
-/// Opens one envelope: what it says, and the letter with the number of its part.
-fn open_one(raw: &[u8], kind: Kind, limits: Limits) -> (OpenedOne, Option<(Vec<u32>, Cow<'_, [u8]>)>) {
+impl OpenedOne<'_> {
+    fn into_owned<'y>(self) -> OpenedOne<'y> {
+        let Self { envelope, trouble, letter } = self;
+        let letter = letter.map(|(path, letter)| (path, Cow::Owned(letter.into_owned())));
+        OpenedOne { envelope, trouble, letter }
+    }
+}
+
+/// Opens one envelope.
+fn open_one(raw: &[u8], kind: Kind, limits: Limits) -> OpenedOne<'_> {
     let (root, trouble) = structure::parse(raw, limits);
     let leaves = root.leaves();
     let envelope = Envelope {
@@ -137,7 +140,7 @@ fn open_one(raw: &[u8], kind: Kind, limits: Limits) -> (OpenedOne, Option<(Vec<u
         // What has no head is no letter: the envelope says more.
         (header::split(&content).0.count > 0).then(|| (part.path.clone(), content))
     });
-    (OpenedOne { envelope, trouble }, letter)
+    OpenedOne { envelope, trouble, letter }
 }
 
 /// The part that holds the letter: by its name, else the letter beside `daticert.xml`, else the only one there is.
