@@ -23,5 +23,7 @@ pub use errors::chain;
 pub use message::{Attachment, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};
 pub use names::{ChannelKind, ChannelName, InvalidName, KindId, Number, RulesetId, SectorId};
 pub use outcome::{DeliveryState, EntryState, Outcome};
-pub use pec::{CertificationData, Certified, LegalInstant, Party, Protocol, Receipt, ReceiptKind, Standing};
+pub use pec::{
+    CertificationData, Certified, LegalInstant, Party, Protocol, Receipt, ReceiptKind, Signature, Standing,
+};
 pub use text::{Lang, Text};

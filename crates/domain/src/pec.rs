@@ -97,11 +97,33 @@ pub struct CertificationData {
     pub taken_for: Vec<String>,
 }
 
+/// Whether a provider's signature fits what it signed. It does not say that the signer is a provider: whom to trust is
+/// another question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result", content = "reason")]
+pub enum Signature {
+    /// The bytes are the ones that were signed with the key of the certificate beside the signature.
+    Holds,
+    /// They are not: something was changed, on the way or by somebody.
+    Broken,
+    /// Nothing can be said, for this reason: `no-signature`, `unreadable`, `no-certificate`, `algorithm`, `not-checked`.
+    Unchecked(String),
+}
+
+impl Default for Signature {
+    fn default() -> Self {
+        Self::Unchecked("not-checked".to_owned())
+    }
+}
+
 /// A letter came as certified mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certified {
     /// What the provider that brought it here certifies: the outermost envelope, the only one that this provider made.
     pub envelope: CertificationData,
+    /// Whether the outermost envelope's signature fits it.
+    #[serde(default)]
+    pub signature: Signature,
     /// What the envelopes within say (a certified letter sent on as it was, from one mailbox to the next), outermost
     /// first. They are part of what the sender of the outermost one handed over: his claim until their signature is checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -179,6 +201,9 @@ pub struct Receipt {
     pub extent: Option<String>,
     /// False when it came within an anomaly envelope or within another letter's: then its own provider did not hand it over.
     pub direct: bool,
+    /// Whether its signature fits it.
+    #[serde(default)]
+    pub signature: Signature,
     /// What it certifies.
     pub data: CertificationData,
 }
@@ -235,5 +260,13 @@ mod tests {
             assert_eq!(json, format!("\"{word}\""));
             assert_eq!(serde_json::from_str::<ReceiptKind>(&json).expect("a kind"), kind);
         }
+    }
+
+    #[test]
+    fn signatures_are_objects_in_json() {
+        let holds = serde_json::to_value(Signature::Holds).expect("JSON");
+        assert_eq!(holds, serde_json::json!({ "result": "holds" }));
+        let open = serde_json::to_value(Signature::default()).expect("JSON");
+        assert_eq!(open, serde_json::json!({ "result": "unchecked", "reason": "not-checked" }));
     }
 }

@@ -25,7 +25,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use bytes::Bytes;
 use smista_domain::{
-    CertificationData, ChannelName, Delivery, DeliveryKey, Message, Party, Reading, Upstream,
+    CertificationData, ChannelName, Delivery, DeliveryKey, Message, Party, Reading, Signature, Upstream,
 };
 use smista_email::read::{ReadSettings, attachment, read};
 
@@ -104,6 +104,7 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
                 out.insert("receipt", receipt.kind.as_str().to_owned());
                 out.insert("extent", of(&receipt.extent));
                 out.insert("direct", receipt.direct.to_string());
+                out.insert("signed", signed(&receipt.signature));
                 certificate(&receipt.data, &mut out);
             }
         }
@@ -126,6 +127,7 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
             if let Some(certified) = &m.certified {
                 let ids = certified.within.iter().map(|d| d.id.clone().unwrap_or_default());
                 out.insert("within", ids.collect::<Vec<_>>().join(" "));
+                out.insert("signed", signed(&certified.signature));
                 certificate(&certified.envelope, &mut out);
             }
             let protocol = m.protocol.clone().unwrap_or_default();
@@ -135,6 +137,14 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
         }
     }
     out
+}
+
+fn signed(signature: &Signature) -> String {
+    match signature {
+        Signature::Holds => "holds".to_owned(),
+        Signature::Broken => "broken".to_owned(),
+        Signature::Unchecked(reason) => format!("unchecked: {reason}"),
+    }
 }
 
 /// What is certified, of a letter or by a receipt.

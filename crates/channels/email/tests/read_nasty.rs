@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use smista_domain::{
-    CertificationData, ChannelName, Delivery, DeliveryKey, IgnoreReason, Message, Reading, Unreadable,
-    Upstream,
+    CertificationData, ChannelName, Delivery, DeliveryKey, IgnoreReason, Message, Reading, Signature,
+    Unreadable, Upstream,
 };
 use smista_email::read::{ReadSettings, attachment, read};
 use smista_testkit::nasty::nasty;
@@ -262,6 +262,8 @@ fn certificates_are_bounded() {
     assert_eq!(certified("pec-billion-laughs").envelope, CertificationData::default());
     assert_eq!(certified("pec-daticert-recipients-5000").envelope.recipients.len(), 1000);
     assert_eq!(certified("pec-daticert-attributes-30000").envelope, CertificationData::default());
+    let unreadable = Signature::Unchecked("unreadable".to_owned());
+    assert_eq!(certified("pec-signature-nested-60000").signature, unreadable);
     assert_eq!(certified("pec-nested-10000").within, vec![]);
     assert_eq!(message("pec-nested-5").notes, ["pec-no-data"]);
     assert_eq!(message("pec-nested-5").subject, "Lampione pec-nested-5");

@@ -11,7 +11,9 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use smista_domain::{Certified, ChannelName, Delivery, DeliveryKey, Digest, Message, Reading, Upstream};
+use smista_domain::{
+    Certified, ChannelName, Delivery, DeliveryKey, Digest, Message, Reading, Signature, Upstream,
+};
 use smista_email::{
     import,
     read::{ReadSettings, attachment, read},
@@ -72,6 +74,14 @@ static LETTERS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     );
     all.sort();
     all
+});
+
+/// A letter of certified mail whose signature holds.
+static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/pec-signature-holds.txt");
+    let file = fs::read(path).expect("the letter");
+    let at = file.windows(2).position(|w| w == b"\n\n").expect("a letter in it");
+    file[at + 2..].to_vec()
 });
 
 /// Pieces that break parsers.
@@ -321,6 +331,35 @@ proptest! {
             prop_assert!(!json.contains("\\u0000"));
             prop_assert_eq!(serde_json::from_str::<Option<Certified>>(&json).expect("read again"), message.certified);
         }
+    }
+
+    #[test]
+    fn no_changed_letter_keeps_its_signature(at in any::<Index>(), byte in any::<u8>()) {
+        let signature = |raw: &[u8]| message(raw).and_then(|m| m.certified).map(|c| c.signature);
+        let mut letter = SIGNED.clone();
+        prop_assert_eq!(signature(&letter), Some(Signature::Holds));
+        let boundaries: Vec<usize> = letter.windows(7).enumerate().filter(|(_, w)| *w == b"\n--sig\n").map(|(n, _)| n).collect();
+        let (from, to) = (boundaries[0] + 7, boundaries[1]);
+        let at = from + at.index(to - from);
+        // The kind of line end is no part of what is signed.
+        if letter[at] == byte || matches!(letter[at], b'\r' | b'\n') || matches!(byte, b'\r' | b'\n') {
+            return Ok(());
+        }
+        letter[at] = byte;
+        prop_assert_ne!(signature(&letter), Some(Signature::Holds));
+        sound(&letter)?;
+    }
+
+    #[test]
+    fn a_changed_signature_changes_no_letter(changes in vec((any::<Index>(), any::<u8>()), 1..4)) {
+        let mut letter = SIGNED.clone();
+        let before = message(&letter).map(|m| (m.text, m.thread));
+        let from = letter.windows(11).rposition(|w| w == b"smime.p7s\"\n").map_or(0, |n| n + 12);
+        for (at, byte) in changes {
+            let at = from + at.index(letter.len() - from - 12);
+            letter[at] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[usize::from(byte % 64)];
+        }
+        prop_assert_eq!(message(&letter).map(|m| (m.text, m.thread)), before);
     }
 
     #[test]

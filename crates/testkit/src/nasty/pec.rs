@@ -105,6 +105,14 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
                 &parts("pec-letter-is-noise", "mixed", &[&format!("{TEXT}\r\n{WORDS}"), &letter]),
             )
         }),
+        ("pec-signature-nested-60000", {
+            let letter = format!("{LETTER}{}", String::from_utf8_lossy(&mail("signed", TEXT, WORDS)));
+            let signature = format!(
+                "Content-Type: application/pkcs7-signature; name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+                base64(&b"\x30\x80".repeat(60_000))
+            );
+            marked(TRANSPORT, &parts("pec-signature-nested-60000", "signed", &[&letter, &signature]))
+        }),
         ("segnatura-billion-laughs", {
             let file =
                 format!("Content-Type: text/xml; name=\"segnatura.xml\"\r\n\r\n{}", laughs("Segnatura"));

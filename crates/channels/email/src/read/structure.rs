@@ -35,6 +35,8 @@ pub(crate) struct Part<'x> {
     pub(crate) content: Params,
     /// Content-Disposition; empty where there is none.
     pub(crate) disposition: Params,
+    /// The part as it stands, head and all: what a signature is made over.
+    pub(crate) raw: &'x [u8],
     /// Everything after the head, still encoded.
     pub(crate) body: &'x [u8],
     /// The parts of a multipart.
@@ -149,7 +151,8 @@ impl Splitter {
             content.value = if content.value == "html" { "text/html".to_owned() } else { default.to_owned() };
         }
         let disposition = fields.get("content-disposition").map(Params::parse).unwrap_or_default();
-        let mut part = Part { path, fields, content, disposition, body, children: Vec::new(), preamble: &[] };
+        let mut part =
+            Part { path, fields, content, disposition, raw, body, children: Vec::new(), preamble: &[] };
         if part.media().starts_with("multipart/") {
             self.multipart(&mut part, level);
         }

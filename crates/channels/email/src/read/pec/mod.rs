@@ -8,16 +8,16 @@
 //! - an envelope of which nothing can be taken out is read as it stands: nothing is lost;
 //! - work is linear: at most [`MAX_ENVELOPES`] are opened, each of them once.
 //!
-//! Signatures (`smime.p7s`, over the first part of the `multipart/signed` as it stands) are not verified here: what an
-//! envelope says is as true as the mailbox's provider is strict. The place for it is [`open_one`], which has the
-//! envelope's parts and bytes; the result would be a field of `Certified` and of `Receipt`.
+//! Of the outermost envelope and of a receipt the signature is checked (`signature`); whether the signer is a provider is
+//! not asked yet, so what an envelope says is as true as our mailbox's provider is strict.
 
 mod daticert;
+mod signature;
 
 use std::borrow::Cow;
 
 use smista_domain::{
-    CertificationData, Certified, IgnoreReason, Party, Receipt, ReceiptKind, Sender, Standing,
+    CertificationData, Certified, IgnoreReason, Party, Receipt, ReceiptKind, Sender, Signature, Standing,
 };
 
 use super::{
@@ -64,6 +64,8 @@ pub(super) struct Opened<'r> {
     /// What was wrong with the envelopes' structure.
     pub(super) trouble: Trouble,
     envelopes: Vec<Envelope>,
+    /// The outermost envelope's, if it is a transport envelope.
+    signature: Signature,
     /// An envelope without a letter that could be taken out.
     letter_missing: bool,
 }
@@ -76,6 +78,7 @@ pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
         receipt: None,
         trouble: Trouble::default(),
         envelopes: Vec::new(),
+        signature: Signature::default(),
         letter_missing: false,
     };
     loop {
@@ -89,10 +92,14 @@ pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
             out.trouble.depth = true;
             return out;
         }
+        let outermost = out.envelopes.is_empty();
         let opened = match &out.letter {
-            Cow::Borrowed(bytes) => open_one(bytes, kind, limits),
-            Cow::Owned(bytes) => open_one(bytes, kind, limits).into_owned(),
+            Cow::Borrowed(bytes) => open_one(bytes, kind, outermost, limits),
+            Cow::Owned(bytes) => open_one(bytes, kind, outermost, limits).into_owned(),
         };
+        if let Some(signature) = opened.signature {
+            out.signature = signature;
+        }
         out.trouble.broken |= opened.trouble.broken;
         out.trouble.parts |= opened.trouble.parts;
         out.trouble.depth |= opened.trouble.depth;
@@ -113,22 +120,23 @@ pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
 /// What one envelope says, and the letter in it with the number of its part.
 struct OpenedOne<'x> {
     envelope: Envelope,
+    signature: Option<Signature>,
     trouble: Trouble,
     letter: Option<(Vec<u32>, Cow<'x, [u8]>)>,
 }
 
 impl OpenedOne<'_> {
     fn into_owned<'y>(self) -> OpenedOne<'y> {
-        let Self { envelope, trouble, letter } = self;
+        let Self { envelope, signature, trouble, letter } = self;
         let letter = letter.map(|(path, letter)| (path, Cow::Owned(letter.into_owned())));
-        OpenedOne { envelope, trouble, letter }
+        OpenedOne { envelope, signature, trouble, letter }
     }
 }
 
 /// Opens one envelope.
-fn open_one(raw: &[u8], kind: Kind, limits: Limits) -> OpenedOne<'_> {
+fn open_one(raw: &[u8], kind: Kind, outermost: bool, limits: Limits) -> OpenedOne<'_> {
     let (root, trouble) = structure::parse(raw, limits);
-    let leaves = root.leaves();
+    let leaves = signed_leaves(&root);
     let envelope = Envelope {
         kind,
         own: thread::own(&root.fields),
@@ -140,7 +148,14 @@ fn open_one(raw: &[u8], kind: Kind, limits: Limits) -> OpenedOne<'_> {
         // What has no head is no letter: the envelope says more.
         (header::split(&content).0.count > 0).then(|| (part.path.clone(), content))
     });
-    OpenedOne { envelope, trouble, letter }
+    let signature = (outermost && kind == Kind::Transport).then(|| signature::check(&root));
+    OpenedOne { envelope, signature, trouble, letter }
+}
+
+/// The parts that the provider signed; all of them where there is no signature. What stands beside the signed part is not the
+/// provider's.
+fn signed_leaves<'a, 'x>(root: &'a Part<'x>) -> Vec<&'a Part<'x>> {
+    signature::parts(root).map_or(root, |(signed, _)| signed).leaves()
 }
 
 /// The part that holds the letter: by its name, else the letter beside `daticert.xml`, else the only one there is.
@@ -192,7 +207,7 @@ fn receipt_kind(fields: &Fields<'_>) -> Option<ReceiptKind> {
 /// What a receipt says.
 fn receipt(raw: &[u8], kind: ReceiptKind, direct: bool, limits: Limits) -> Receipt {
     let (root, _) = structure::parse(raw, limits);
-    let mut data = data(&root.leaves()).unwrap_or_default();
+    let mut data = data(&signed_leaves(&root)).unwrap_or_default();
     let fields = &root.fields;
     if data.sender.is_none() {
         // A notice of a virus names the sender in the head (RFC 6109, section 3.2.3).
@@ -203,7 +218,8 @@ fn receipt(raw: &[u8], kind: ReceiptKind, direct: bool, limits: Limits) -> Recei
     let about = thread::first_id(fields, "x-riferimento-message-id")
         .or_else(|| data.message_id.as_deref().and_then(thread::key));
     let extent = fields.word("x-tiporicevuta").map(|w| w.chars().take(60).collect());
-    Receipt { kind, about, extent: extent.filter(|w: &String| !w.is_empty()), direct, data }
+    let extent = extent.filter(|w: &String| !w.is_empty());
+    Receipt { kind, about, extent, direct, signature: signature::check(&root), data }
 }
 
 /// The reason under which a receipt is ignored.
@@ -250,6 +266,7 @@ impl Opened<'_> {
         let transport = |e: &&Envelope| e.kind == Kind::Transport;
         transport(&first).then(|| Certified {
             envelope: first.data.clone().unwrap_or_default(),
+            signature: self.signature.clone(),
             within: rest.iter().filter(transport).filter_map(|e| e.data.clone()).collect(),
         })
     }
