@@ -1,4 +1,4 @@
-//! Certification data: `daticert.xml` (RFC 6109, section 4.4 and the DTD in its section 7).
+//! Certification data: `daticert.xml` (RFC 6109, section 4.4).
 
 use jiff::{civil, tz::Offset};
 use smista_domain::{CertificationData, LegalInstant, Party, Standing};
@@ -23,7 +23,7 @@ pub(super) fn read(file: &[u8], label: Option<&str>) -> Option<CertificationData
             }
             "postacert/intestazione/mittente" => {
                 // The format gives the sender no type: only a certified mailbox can send what is certified (RFC 6109,
-                // section 2.2). Where a provider says otherwise, that counts.
+                // section 3.1.1). Where a provider says otherwise, that counts.
                 let standing = match element.attribute("tipo") {
                     Some(tipo) => standing(Some(tipo)),
                     None => Standing::Certified,

@@ -231,7 +231,7 @@ impl Opened<'_> {
     /// The letter's own identity, and further ones by which others may speak of it.
     ///
     /// Providers replace the letter's Message-ID with their own, which is the envelope's and `identificativo` as well; the
-    /// one that the writer's program gave stands in `X-Riferimento-Message-ID` and `msgid` (RFC 6109, section 2.2.1). It is
+    /// one that the writer's program gave stands in `X-Riferimento-Message-ID` and `msgid` (RFC 6109, seen in real mailboxes). It is
     /// the one that a copy by ordinary mail has. Replies cite either.
     pub(super) fn identity(&self, fields: &Fields<'_>) -> (Option<String>, Vec<String>) {
         let own = thread::own(fields);
