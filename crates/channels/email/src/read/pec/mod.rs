@@ -143,7 +143,7 @@ fn open_one(raw: &[u8], kind: Kind, outermost: bool, limits: Limits) -> OpenedOn
         was: thread::first_id(&root.fields, "x-riferimento-message-id"),
         data: data(&leaves),
     };
-    let letter = letter_part(&leaves).and_then(|part| {
+    let letter = letter_part(&leaves, kind).and_then(|part| {
         let content = super::prepare_cow(part.transfer().decode(part.body));
         // What has no head is no letter: the envelope says more.
         (header::split(&content).0.count > 0).then(|| (part.path.clone(), content))
@@ -158,15 +158,17 @@ fn signed_leaves<'a, 'x>(root: &'a Part<'x>) -> Vec<&'a Part<'x>> {
     signature::parts(root).map_or(root, |(signed, _)| signed).leaves()
 }
 
-/// The part that holds the letter: by its name, else the letter beside `daticert.xml`, else the only one there is.
-fn letter_part<'a, 'x>(leaves: &[&'a Part<'x>]) -> Option<&'a Part<'x>> {
+/// The part that holds the letter: by its name, else the letter beside `daticert.xml`, else the first one there is. The
+/// last not under a word that nobody knows: it may be anybody's letter, with another one attached.
+fn letter_part<'a, 'x>(leaves: &[&'a Part<'x>], kind: Kind) -> Option<&'a Part<'x>> {
     let named = leaves.iter().find(|p| p.holds_letter() && p.is_named("postacert.eml"));
     let parent = |part: &Part<'_>| part.path.split_last().map(|(_, parent)| parent.to_vec());
     let beside = || {
         let facts = leaves.iter().find(|p| is_daticert(p))?;
         leaves.iter().find(|p| p.holds_letter() && parent(p) == parent(facts))
     };
-    named.or_else(beside).or_else(|| leaves.iter().find(|p| p.holds_letter())).copied()
+    let any = || leaves.iter().find(|p| kind != Kind::Other && p.holds_letter());
+    named.or_else(beside).or_else(any).copied()
 }
 
 fn is_daticert(part: &Part<'_>) -> bool {
