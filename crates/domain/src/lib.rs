@@ -11,6 +11,7 @@ pub mod errors;
 pub mod message;
 pub mod names;
 pub mod outcome;
+pub mod pec;
 pub mod text;
 
 pub use channel::{
@@ -22,4 +23,7 @@ pub use errors::chain;
 pub use message::{Attachment, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};
 pub use names::{ChannelKind, ChannelName, InvalidName, KindId, Number, RulesetId, SectorId};
 pub use outcome::{DeliveryState, EntryState, Outcome};
+pub use pec::{
+    CertificationData, Certified, LegalInstant, Party, Protocol, Receipt, ReceiptKind, Signature, Standing,
+};
 pub use text::{Lang, Text};

@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{delivery::Digest, names::Number};
+use crate::{
+    delivery::Digest,
+    names::Number,
+    pec::{Certified, Protocol, Receipt, ReceiptKind},
+};
 
 /// Who wrote. Personal data: never in logs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +111,12 @@ pub struct Message {
     /// Where the matter is, if the channel says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// What its provider certifies, if it came as certified mail (PEC). None for what a PEC mailbox took in from ordinary mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified: Option<Certified>,
+    /// The protocol facts of another administration's letter (`segnatura.xml`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// What the clerk should know: `text was cut at 1 MB`, `only the first 64 kB were fetched`. Codes, see docs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -124,6 +134,29 @@ pub enum IgnoreReason {
     Bounce,
     /// We wrote it ourselves (our own address or Message-ID): a loop.
     OwnMail,
+    /// Certified mail: our letter was accepted by our provider.
+    #[serde(rename = "pec-accettazione")]
+    PecAccepted,
+    /// Certified mail: our letter lies in its recipient's mailbox.
+    #[serde(rename = "pec-consegna")]
+    PecDelivered,
+    /// Certified mail: our letter could not be delivered.
+    #[serde(rename = "pec-mancata-consegna")]
+    PecNotDelivered,
+    /// Certified mail: no delivery was heard of for 12 or 24 hours.
+    #[serde(rename = "pec-preavviso")]
+    PecLate,
+    /// Certified mail: our provider refused our letter.
+    #[serde(rename = "pec-non-accettazione")]
+    PecNotAccepted,
+    /// Certified mail: a provider took a letter in charge.
+    #[serde(rename = "pec-presa-in-carico")]
+    PecTakenInCharge,
+    /// Certified mail: a provider stopped a virus.
+    PecVirus,
+    /// Certified mail: a receipt of a kind that is not known.
+    #[serde(rename = "pec-ricevuta")]
+    PecReceipt,
 }
 
 impl IgnoreReason {
@@ -134,6 +167,29 @@ impl IgnoreReason {
             Self::MailingList => "mailing-list",
             Self::Bounce => "bounce",
             Self::OwnMail => "own-mail",
+            Self::PecAccepted => "pec-accettazione",
+            Self::PecDelivered => "pec-consegna",
+            Self::PecNotDelivered => "pec-mancata-consegna",
+            Self::PecLate => "pec-preavviso",
+            Self::PecNotAccepted => "pec-non-accettazione",
+            Self::PecTakenInCharge => "pec-presa-in-carico",
+            Self::PecVirus => "pec-virus",
+            Self::PecReceipt => "pec-ricevuta",
+        }
+    }
+}
+
+impl From<&ReceiptKind> for IgnoreReason {
+    fn from(kind: &ReceiptKind) -> Self {
+        match kind {
+            ReceiptKind::Accepted => Self::PecAccepted,
+            ReceiptKind::Delivered => Self::PecDelivered,
+            ReceiptKind::NotDelivered => Self::PecNotDelivered,
+            ReceiptKind::Late => Self::PecLate,
+            ReceiptKind::NotAccepted => Self::PecNotAccepted,
+            ReceiptKind::TakenInCharge => Self::PecTakenInCharge,
+            ReceiptKind::Virus => Self::PecVirus,
+            ReceiptKind::Other(_) => Self::PecReceipt,
         }
     }
 }
@@ -149,6 +205,8 @@ pub enum Reading {
         reason: IgnoreReason,
         /// What it speaks of (the bounced Message-ID), for linking.
         about: Option<String>,
+        /// What a receipt of certified mail certifies; it belongs to the answer that `about` names.
+        receipt: Option<Box<Receipt>>,
     },
 }
 

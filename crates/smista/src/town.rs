@@ -103,6 +103,14 @@ pub(crate) fn reason_in_italian(reason: &str) -> &str {
         (IgnoreReason::MailingList, "lista di distribuzione"),
         (IgnoreReason::Bounce, "avviso di mancata consegna"),
         (IgnoreReason::OwnMail, "posta nostra"),
+        (IgnoreReason::PecAccepted, "PEC: ricevuta di accettazione"),
+        (IgnoreReason::PecDelivered, "PEC: ricevuta di avvenuta consegna"),
+        (IgnoreReason::PecNotDelivered, "PEC: avviso di mancata consegna"),
+        (IgnoreReason::PecLate, "PEC: preavviso di mancata consegna (12 o 24 ore)"),
+        (IgnoreReason::PecNotAccepted, "PEC: avviso di non accettazione"),
+        (IgnoreReason::PecTakenInCharge, "PEC: presa in carico tra gestori"),
+        (IgnoreReason::PecVirus, "PEC: virus rilevato"),
+        (IgnoreReason::PecReceipt, "PEC: ricevuta di altro tipo"),
     ];
     match reason {
         "double" => "doppione",

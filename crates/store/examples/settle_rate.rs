@@ -35,6 +35,8 @@ fn verdict(id: i64) -> Verdict {
             fingerprint: format!("{:064x}", i128::from(id) * 0x9e37_79b9_7f4a_7c15),
         },
         place: None,
+        certified: None,
+        protocol: None,
         notes: Vec::new(),
     };
     let decision = Decision {

@@ -55,6 +55,8 @@ fn message(own: &str, refs: &[&str], sender: &str) -> Message {
             fingerprint: own.to_owned(),
         },
         place: None,
+        certified: None,
+        protocol: None,
         notes: Vec::new(),
     }
 }

@@ -4,6 +4,8 @@
 //! settled or quarantined delivery, and the next letter must not wait for it. Where a letter has words at all, they
 //! contain `lampione` (or the letter is one that is rightly ignored or quarantined).
 
+mod pec;
+
 /// The sentence that a person wrote, in ASCII.
 pub const WORDS: &str = "Buongiorno, il lampione davanti al civico 12 di via Dante non si accende.";
 
@@ -80,6 +82,7 @@ pub fn nasty() -> Vec<(&'static str, Vec<u8>)> {
     all.extend(broken_encodings());
     all.extend(huge());
     all.extend(odd_contents());
+    all.extend(pec::all());
     all
 }
 

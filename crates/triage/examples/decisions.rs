@@ -129,6 +129,8 @@ fn message(length: usize, numbers: &mut Numbers, words: &[String]) -> Message {
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
         place: None,
+        certified: None,
+        protocol: None,
         notes: Vec::new(),
     }
 }

@@ -187,6 +187,8 @@ fn message_of(spec: &RuleSpec, example: &str) -> (Message, Context) {
         attachments: attachments.into_iter().collect(),
         thread: ThreadKeys::default(),
         place: None,
+        certified: None,
+        protocol: None,
         notes: Vec::new(),
     };
     (message, Context::new(channel(first(&spec.channel).as_deref())))

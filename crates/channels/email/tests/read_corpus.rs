@@ -24,7 +24,9 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use bytes::Bytes;
-use smista_domain::{ChannelName, Delivery, DeliveryKey, Message, Reading, Upstream};
+use smista_domain::{
+    CertificationData, ChannelName, Delivery, DeliveryKey, Message, Party, Reading, Signature, Upstream,
+};
 use smista_email::read::{ReadSettings, attachment, read};
 
 /// A corpus file.
@@ -93,10 +95,18 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
             out.insert("kind", "unreadable".to_owned());
             out.insert("reason", reason.clone());
         }
-        Ok(Reading::Ignored { reason, about }) => {
+        Ok(Reading::Ignored { reason, about, receipt }) => {
             out.insert("kind", "ignored".to_owned());
             out.insert("reason", reason.as_str().to_owned());
             out.insert("about", about.clone().unwrap_or_default());
+            if let Some(receipt) = receipt {
+                let of = |o: &Option<String>| o.clone().unwrap_or_default();
+                out.insert("receipt", receipt.kind.as_str().to_owned());
+                out.insert("extent", of(&receipt.extent));
+                out.insert("direct", receipt.direct.to_string());
+                out.insert("signed", signed(&receipt.signature));
+                certificate(&receipt.data, &mut out);
+            }
         }
         Ok(Reading::Message(m)) => {
             out.insert("kind", "message".to_owned());
@@ -113,9 +123,45 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
             out.insert("number", m.thread.number.as_ref().map(|n| n.as_str().to_owned()).unwrap_or_default());
             out.insert("notes", m.notes.join(" "));
             out.insert("attachments", attachments(m));
+            out.insert("certified", m.certified.is_some().to_string());
+            if let Some(certified) = &m.certified {
+                let ids = certified.within.iter().map(|d| d.id.clone().unwrap_or_default());
+                out.insert("within", ids.collect::<Vec<_>>().join(" "));
+                out.insert("signed", signed(&certified.signature));
+                certificate(&certified.envelope, &mut out);
+            }
+            let protocol = m.protocol.clone().unwrap_or_default();
+            let date = protocol.date.map(|d| d.to_string());
+            let facts = [protocol.administration, protocol.area, protocol.register, protocol.number, date];
+            out.insert("protocol", facts.map(|f| f.unwrap_or_else(|| "-".to_owned())).join(" "));
         }
     }
     out
+}
+
+fn signed(signature: &Signature) -> String {
+    match signature {
+        Signature::Holds => "holds".to_owned(),
+        Signature::Broken => "broken".to_owned(),
+        Signature::Unchecked(reason) => format!("unchecked: {reason}"),
+    }
+}
+
+/// What is certified, of a letter or by a receipt.
+fn certificate(data: &CertificationData, out: &mut BTreeMap<&'static str, String>) {
+    let of = |o: &Option<String>| o.clone().unwrap_or_default();
+    let party = |p: &Party| format!("{} ({:?})", p.address, p.standing);
+    out.insert("tipo", of(&data.kind));
+    out.insert("error", of(&data.error));
+    out.insert("error-text", of(&data.error_text));
+    out.insert("provider", of(&data.provider));
+    out.insert("instant", data.instant.map(|i| i.to_string()).unwrap_or_default());
+    out.insert("id", of(&data.id));
+    out.insert("msgid", of(&data.message_id));
+    out.insert("from", data.sender.as_ref().map(party).unwrap_or_default());
+    out.insert("to", data.recipients.iter().map(party).collect::<Vec<_>>().join(" "));
+    out.insert("delivered", of(&data.delivered_to));
+    out.insert("taken", data.taken_for.join(" "));
 }
 
 fn attachments(m: &Message) -> String {

@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use smista_domain::{
-    ChannelName, Delivery, DeliveryKey, IgnoreReason, Message, Reading, Unreadable, Upstream,
+    CertificationData, ChannelName, Delivery, DeliveryKey, IgnoreReason, Message, Reading, Signature,
+    Unreadable, Upstream,
 };
 use smista_email::read::{ReadSettings, attachment, read};
 use smista_testkit::nasty::nasty;
@@ -69,11 +70,21 @@ fn the_words_of_a_person_survive_everything() {
                 result,
                 Ok(Reading::Ignored {
                     reason: IgnoreReason::Bounce,
-                    about: Some("mid:answer-1@comune.example".into())
+                    about: Some("mid:answer-1@comune.example".into()),
+                    receipt: None,
                 })
             ),
             "auto-reply" => {
-                assert_eq!(result, Ok(Reading::Ignored { reason: IgnoreReason::AutoReply, about: None }));
+                let expected =
+                    Reading::Ignored { reason: IgnoreReason::AutoReply, about: None, receipt: None };
+                assert_eq!(result, Ok(expected));
+            }
+            "pec-receipt-endless-word" => {
+                let Ok(Reading::Ignored { reason, receipt: Some(receipt), .. }) = result else {
+                    panic!("{name}: {result:?}")
+                };
+                assert_eq!(reason, IgnoreReason::PecReceipt);
+                assert!(receipt.kind.as_str().len() <= 60);
             }
             _ => {
                 let Ok(Reading::Message(message)) = result else { panic!("{name}: {result:?}") };
@@ -86,6 +97,8 @@ fn the_words_of_a_person_survive_everything() {
                         | "smime-opaque"
                         | "multiparts-nested-2000"
                         | "letters-nested-20000"
+                        | "pec-nested-10000"
+                        | "pec-nested-multiparts-10000"
                 );
                 assert_eq!(
                     words(&message.text).contains("lampione davanti"),
@@ -173,6 +186,13 @@ fn what_is_wrong_is_noted() {
         ("winmail", "winmail-dat"),
         ("smime-opaque", "encrypted"),
         ("only-an-attached-letter", "text-from-attached-message"),
+        ("pec-nested-10000", "too-deep"),
+        ("pec-nested-multiparts-10000", "too-deep"),
+        ("pec-daticert-noise-1-megabyte", "pec-no-data"),
+        ("pec-daticert-unclosed", "pec-no-data"),
+        ("pec-daticert-is-a-comment", "pec-no-data"),
+        ("pec-letter-cut", "broken-structure"),
+        ("pec-letter-is-noise", "pec-no-letter"),
     ] {
         let message = message(name);
         assert!(message.notes.iter().any(|n| n == note), "{name}: {:?}", message.notes);
@@ -234,6 +254,21 @@ fn odd_contents_are_read() {
     assert_eq!(message("file-name-path").attachments[0].name, "b.pdf");
     assert_eq!(message("calendar").attachments[0].media_type, "text/calendar");
     assert_eq!(message("smime-signed").attachments[0].name, "smime.p7s");
+}
+
+#[test]
+fn certificates_are_bounded() {
+    let certified = |name: &str| message(name).certified.unwrap_or_else(|| panic!("{name}"));
+    assert_eq!(certified("pec-billion-laughs").envelope, CertificationData::default());
+    assert_eq!(certified("pec-daticert-recipients-5000").envelope.recipients.len(), 1000);
+    assert_eq!(certified("pec-daticert-attributes-30000").envelope, CertificationData::default());
+    let unreadable = Signature::Unchecked("unreadable".to_owned());
+    assert_eq!(certified("pec-signature-nested-60000").signature, unreadable);
+    assert_eq!(certified("pec-nested-10000").within, vec![]);
+    assert_eq!(message("pec-nested-5").notes, ["pec-no-data"]);
+    assert_eq!(message("pec-nested-5").subject, "Lampione pec-nested-5");
+    assert_eq!(message("pec-letters-900").sender.address.as_deref(), Some("anna@example.it"));
+    assert_eq!(message("segnatura-billion-laughs").protocol, None);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use smista_domain::{ChannelName, Delivery, DeliveryKey, Digest, Message, Reading, Upstream};
+use smista_domain::{
+    Certified, ChannelName, Delivery, DeliveryKey, Digest, Message, Reading, Signature, Upstream,
+};
 use smista_email::{
     import,
     read::{ReadSettings, attachment, read},
@@ -74,6 +76,14 @@ static LETTERS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     all
 });
 
+/// A letter of certified mail whose signature holds.
+static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/pec-signature-holds.txt");
+    let file = fs::read(path).expect("the letter");
+    let at = file.windows(2).position(|w| w == b"\n\n").expect("a letter in it");
+    file[at + 2..].to_vec()
+});
+
 /// Pieces that break parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n\r\n",
@@ -106,7 +116,64 @@ const TOKENS: &[&[u8]] = &[
     b"*0*=",
     b"\"",
     b"\\",
+    b"X-Trasporto: posta-certificata\r\n",
+    b"X-Trasporto: errore\r\n",
+    b"X-Ricevuta: x\r\n",
+    b"Content-Type: message/rfc822; name=postacert.eml\r\n",
+    b"Content-Type: application/octet-stream; name=postacert.eml\r\n",
+    b"Content-Type: application/xml; name=daticert.xml\r\n",
+    b"<postacert>",
+    b"</dati>",
+    b"<!DOCTYPE a [",
+    b"<![CDATA[",
 ];
+
+/// Pieces of certification data.
+const XML: &[&str] = &[
+    "<?xml version='1.0' encoding='ISO-8859-1'?>",
+    "<postacert tipo='posta-certificata' errore='nessuno'>",
+    "</postacert>",
+    "<intestazione>",
+    "</intestazione>",
+    "<mittente>anna@pec.example</mittente>",
+    "<destinatari tipo='certificato'>",
+    "</destinatari>",
+    "<dati>",
+    "</dati>",
+    "<data zona='+0200'>",
+    "</data>",
+    "<giorno>19/09/2026</giorno>",
+    "<ora>15:41:19</ora>",
+    "<identificativo>x@pec.example</identificativo>",
+    "<msgid>&lt;a@b&gt;",
+    "</msgid>",
+    "<a b=c d='e' d=\"f\" g/>",
+    "<!-- ",
+    " -->",
+    "<![CDATA[",
+    "]]>",
+    "<!DOCTYPE a [<!ENTITY x '&x;'>]>",
+    "&x;",
+    "&#0;",
+    "&#x110000;",
+    "&",
+    "<",
+    "\u{0}",
+    "è@pec.example",
+    " ",
+];
+
+/// A letter in an envelope of certified mail.
+fn envelope(letter: &[u8], daticert: &[u8]) -> Vec<u8> {
+    let parts = [
+        b"X-Trasporto: posta-certificata\nMessage-ID: <envelope@pec.example>\nContent-Type: multipart/mixed; boundary=around-it\n\n--around-it\nContent-Type: application/xml; name=daticert.xml\n\n",
+        daticert,
+        b"\n--around-it\nContent-Type: message/rfc822; name=postacert.eml\n\n",
+        letter,
+        b"\n--around-it--\n",
+    ];
+    parts.concat()
+}
 
 /// One change to a letter.
 #[derive(Debug, Clone)]
@@ -219,6 +286,80 @@ proptest! {
         };
         prop_assert_eq!(before.thread, after.thread);
         prop_assert_eq!(before.text, after.text);
+    }
+
+    #[test]
+    fn an_envelope_changes_nothing(which in any::<Index>()) {
+        let letter = &LETTERS[which.index(LETTERS.len())];
+        let enveloped = reading(&envelope(letter, b"<postacert/>"));
+        let before = match reading(letter) {
+            Some(Reading::Message(message)) => *message,
+            Some(Reading::Ignored { reason, about, .. }) => {
+                let same = matches!(&enveloped, Some(Reading::Ignored { reason: r, about: a, .. }) if *r == reason && *a == about);
+                prop_assert!(same, "{:?} is not {:?}", enveloped, reason);
+                return Ok(());
+            }
+            None => return Ok(()),
+        };
+        // What has no whole head, or is in as many envelopes as are opened, is another thing within an envelope.
+        if before.notes.iter().any(|n| n == "broken-header" || n == "too-deep") || before.subject.contains("pec-nested-5") {
+            return Ok(());
+        }
+        let Some(Reading::Message(after)) = enveloped else {
+            return Err(TestCaseError::fail(format!("{enveloped:?}")));
+        };
+        prop_assert_eq!(&after.text, &before.text);
+        prop_assert_eq!((&after.quoted, &after.signature), (&before.quoted, &before.signature));
+        prop_assert_eq!((&after.sender, &after.recipients, &after.subject), (&before.sender, &before.recipients, &before.subject));
+        prop_assert_eq!((&after.thread.own, &after.thread.fingerprint), (&before.thread.own, &before.thread.fingerprint));
+        prop_assert!(before.thread.refs.len() > 95 || after.thread.refs.starts_with(&before.thread.refs));
+        prop_assert!(after.thread.refs.iter().any(|r| r == "mid:envelope@pec.example"));
+        let parts: Vec<Vec<u32>> = before.attachments.iter().map(|a| [&[2], a.part.as_slice()].concat()).collect();
+        prop_assert_eq!(after.attachments.iter().map(|a| a.part.clone()).collect::<Vec<_>>(), parts);
+    }
+
+    #[test]
+    fn any_certification_data_are_read_or_refused(pieces in vec(0..XML.len(), 0..60)) {
+        let data: String = pieces.iter().map(|n| XML[*n]).collect();
+        let letter = b"From: anna@pec.example\nSubject: x\n\nuna buca\n";
+        for data in [data.clone(), format!("<postacert>{data}</postacert>")] {
+            let raw = envelope(letter, data.as_bytes());
+            sound(&raw)?;
+            let Some(message) = message(&raw) else { return Err(TestCaseError::fail("no message")) };
+            prop_assert_eq!(&message.text, "una buca");
+            let json = serde_json::to_string(&message.certified).expect("JSON");
+            prop_assert!(!json.contains("\\u0000"));
+            prop_assert_eq!(serde_json::from_str::<Option<Certified>>(&json).expect("read again"), message.certified);
+        }
+    }
+
+    #[test]
+    fn no_changed_letter_keeps_its_signature(at in any::<Index>(), byte in any::<u8>()) {
+        let signature = |raw: &[u8]| message(raw).and_then(|m| m.certified).map(|c| c.signature);
+        let mut letter = SIGNED.clone();
+        prop_assert_eq!(signature(&letter), Some(Signature::Holds));
+        let boundaries: Vec<usize> = letter.windows(7).enumerate().filter(|(_, w)| *w == b"\n--sig\n").map(|(n, _)| n).collect();
+        let (from, to) = (boundaries[0] + 7, boundaries[1]);
+        let at = from + at.index(to - from);
+        // The kind of line end is no part of what is signed.
+        if letter[at] == byte || matches!(letter[at], b'\r' | b'\n') || matches!(byte, b'\r' | b'\n') {
+            return Ok(());
+        }
+        letter[at] = byte;
+        prop_assert_ne!(signature(&letter), Some(Signature::Holds));
+        sound(&letter)?;
+    }
+
+    #[test]
+    fn a_changed_signature_changes_no_letter(changes in vec((any::<Index>(), any::<u8>()), 1..4)) {
+        let mut letter = SIGNED.clone();
+        let before = message(&letter).map(|m| (m.text, m.thread));
+        let from = letter.windows(11).rposition(|w| w == b"smime.p7s\"\n").map_or(0, |n| n + 12);
+        for (at, byte) in changes {
+            let at = from + at.index(letter.len() - from - 12);
+            letter[at] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[usize::from(byte % 64)];
+        }
+        prop_assert_eq!(message(&letter).map(|m| (m.text, m.thread)), before);
     }
 
     #[test]

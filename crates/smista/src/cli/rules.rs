@@ -162,6 +162,8 @@ fn plain(text: &str, now: Timestamp) -> Message {
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
         place: None,
+        certified: None,
+        protocol: None,
         notes: Vec::new(),
     }
 }

@@ -104,6 +104,8 @@ impl Letter {
                 fingerprint: self.own.clone(),
             },
             place: None,
+            certified: None,
+            protocol: None,
             notes: Vec::new(),
         };
         let decision = Decision {

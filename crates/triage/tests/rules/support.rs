@@ -89,6 +89,8 @@ pub(crate) fn message(text: &str) -> Message {
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
         place: None,
+        certified: None,
+        protocol: None,
         notes: Vec::new(),
     }
 }

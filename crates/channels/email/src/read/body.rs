@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use smista_domain::{Attachment, Digest};
 
 use super::{
-    ReadSettings, charset, clean, html, notes,
+    ReadSettings, charset, clean, html, notes, pec,
     structure::{self, Limits, Part},
     transfer::{self, Transfer},
     words,
@@ -261,11 +261,8 @@ impl<'a> Reader<'_, 'a> {
 
     fn push(&mut self, path: Vec<u32>, name: String, media: &str, content: &[u8], inline: bool) {
         let sha256 = Digest::of(content);
-        let digest = if media.starts_with("text/") || media.starts_with("message/") {
-            digest_of_lines(content)
-        } else {
-            sha256
-        };
+        let lines = media.starts_with("text/") || media.starts_with("message/") || media == "application/xml";
+        let digest = if lines { digest_of_lines(content) } else { sha256 };
         self.out.digests.push(digest);
         self.out.attachments.push(Attachment {
             name,
@@ -295,7 +292,8 @@ impl<'a> Reader<'_, 'a> {
         {
             let bytes = letter.transfer().decode(letter.body);
             let limits = Limits { parts: self.settings.max_parts, depth: self.settings.max_depth };
-            let (inner, _) = structure::parse(&bytes, limits);
+            let opened = pec::open(bytes, limits);
+            let (inner, _) = structure::parse(&opened.letter, limits);
             let text = content_at(&inner, self.settings, self.level + 1).text;
             if !text.trim().is_empty() {
                 self.note(notes::TEXT_FROM_MESSAGE);

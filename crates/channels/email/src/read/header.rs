@@ -39,6 +39,8 @@ const KEPT: &[&str] = &[
     "x-ricevuta",
     "x-trasporto",
     "x-riferimento-message-id",
+    "x-tiporicevuta",
+    "x-mittente",
     "original-message-id",
 ];
 

@@ -7,8 +7,9 @@
 //! The stages, each a module: `header` splits the head, `structure` the parts, `transfer` and `charset` undo
 //! encodings, `words` and `params` read header values, `body` chooses the text and lists attachments (`html`,
 //! `clean`), `quote` splits the writer's words from what is quoted, `sender` and `thread` say who and what it
-//! belongs to, `automatic` what no person wrote. Certified mail (PEC) will be one more stage between `structure` and
-//! `body`: it chooses another root.
+//! belongs to, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
+//! mail: what follows sees the citizen's letter, as if it had come by ordinary mail. `segnatura` reads the protocol facts of
+//! other administrations; both read XML through `xml`.
 //!
 //! mail-parser reads addresses, dates, entities and rare charsets. Its MIME splitter is not used, see `structure`.
 
@@ -20,18 +21,21 @@ mod header;
 mod html;
 pub mod notes;
 mod params;
+mod pec;
 mod quote;
+mod segnatura;
 mod sender;
 mod structure;
 mod thread;
 mod transfer;
 mod words;
+mod xml;
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use mail_parser::{HeaderValue, parsers::MessageStream};
-use smista_domain::{Delivery, Message, Reading, Unreadable};
+use smista_domain::{Delivery, Message, Reading, Sender, ThreadKeys, Unreadable};
 
 use structure::{Limits, Part};
 
@@ -80,9 +84,17 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     }
     let raw = prepare(&delivery.bytes);
     let limits = Limits { parts: settings.max_parts, depth: settings.max_depth };
-    let (root, trouble) = structure::parse(&raw, limits);
-    let content = body::content(&root, settings);
-    if root.fields.count == 0 && !printable(&content.text, &raw) {
+    let mut opened = pec::open(raw, limits);
+    if let Some(receipt) = opened.receipt.take_if(|_| !settings.keep_everything) {
+        return Ok(Reading::Ignored {
+            reason: pec::reason(&receipt),
+            about: receipt.about.clone(),
+            receipt: Some(Box::new(receipt)),
+        });
+    }
+    let (root, trouble) = structure::parse(&opened.letter, limits);
+    let mut content = body::content(&root, settings);
+    if root.fields.count == 0 && !printable(&content.text, &opened.letter) {
         return Err(Unreadable("neither a header nor printable text: this is no letter".to_owned()));
     }
 
@@ -93,14 +105,18 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         }
     };
     let subject = subject(&root, &mut note);
-    let (sender, sender_missing) = sender::writer(&root.fields);
+    let (mut sender, sender_missing) = sender::writer(&root.fields);
+    if sender_missing && let Some(certified) = opened.certified_sender() {
+        sender = Sender { name: sender.name, ..certified };
+    }
     let found = automatic::detect(&root, &subject, sender.address.as_deref(), settings);
     if let Some(found) = found {
-        return Ok(Reading::Ignored { reason: found.reason, about: found.about });
+        return Ok(Reading::Ignored { reason: found.reason, about: found.about, receipt: None });
     }
     let kept = (settings.keep_automatic || settings.keep_everything) && {
         let strict = ReadSettings { keep_automatic: false, keep_everything: false, ..settings.clone() };
-        automatic::detect(&root, &subject, sender.address.as_deref(), &strict).is_some()
+        opened.receipt.is_some()
+            || automatic::detect(&root, &subject, sender.address.as_deref(), &strict).is_some()
     };
 
     note(
@@ -108,19 +124,19 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         notes::TRUNCATED,
     );
     note(content.text.trim().is_empty(), notes::EMPTY);
-    note(trouble.parts, notes::TOO_MANY_PARTS);
-    note(trouble.depth, notes::TOO_DEEP);
-    note(trouble.broken, notes::BROKEN_STRUCTURE);
+    note(trouble.parts || opened.trouble.parts, notes::TOO_MANY_PARTS);
+    note(trouble.depth || opened.trouble.depth, notes::TOO_DEEP);
+    note(trouble.broken || opened.trouble.broken, notes::BROKEN_STRUCTURE);
     note(root.fields.broken || root.fields.count == 0, notes::BROKEN_HEADER);
     note(sender_missing, notes::NO_SENDER);
     note(several_senders(&root), notes::SEVERAL_SENDERS);
     note(answers_elsewhere(&root, sender.address.as_deref()), notes::REPLY_TO);
     note(kept, notes::AUTOMATIC);
-    for code in &content.notes {
+    for code in content.notes.iter().copied().chain(opened.notes(sender.address.as_deref())) {
         note(true, code);
     }
 
-    let own = thread::own(&root.fields);
+    let (own, names) = opened.identity(&root.fields);
     let mut date = root.fields.get("date").map(words::decode).unwrap_or_default();
     if own.is_none() && date.trim().is_empty() {
         // Nothing tells this letter from another with the same words: the day on which it came does, so that whoever writes
@@ -135,8 +151,13 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         text: &content.text,
         attachments: &content.digests,
     });
-    let thread = thread::keys(&root.fields, &subject, fingerprint);
-    let split = quote::split(&content.text, !thread.refs.is_empty());
+    let mut refs = thread::refs(&root.fields, own.as_deref());
+    let split = quote::split(&content.text, !refs.is_empty());
+    thread::add_names(&mut refs, own.as_deref(), names);
+    let thread = ThreadKeys { number: thread::number(&subject), refs, own, fingerprint };
+    for attachment in &mut content.attachments {
+        attachment.part.splice(..0, opened.path.iter().copied());
+    }
     Ok(Reading::Message(Box::new(Message {
         recipients: sender::recipients(&root.fields),
         sender,
@@ -150,6 +171,8 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         folder: delivery.scope.clone(),
         attachments: content.attachments,
         place: None,
+        certified: opened.certified(),
+        protocol: segnatura::find(&root),
         notes: notes.into_iter().map(str::to_owned).collect(),
     })))
 }
@@ -168,7 +191,8 @@ fn attachment_in(root: &Part<'_>, path: &[u32], limits: Limits) -> Option<Vec<u8
     let content = part.transfer().decode(part.body);
     match rest {
         [] => Some(content.into_owned()),
-        rest if part.is_message() => {
+        rest if part.holds_letter() => {
+            let content = prepare_cow(content);
             let (inner, _) = structure::parse(&content, limits);
             attachment_in(&inner, rest, limits)
         }
@@ -195,6 +219,20 @@ fn prepare(raw: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Owned(raw.iter().map(|b| if *b == b'\r' { b'\n' } else { *b }).collect());
     }
     Cow::Borrowed(raw)
+}
+
+/// The same for what has been decoded: it stays borrowed, or is not copied, where nothing has to be done.
+fn prepare_cow(raw: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match raw {
+        Cow::Borrowed(raw) => prepare(raw),
+        Cow::Owned(raw) => {
+            let other = match prepare(&raw) {
+                Cow::Borrowed(same) if same.len() == raw.len() => None,
+                other => Some(other.into_owned()),
+            };
+            Cow::Owned(other.unwrap_or(raw))
+        }
+    }
 }
 
 /// Empty lines before a head, if it is one; before a text they stay.

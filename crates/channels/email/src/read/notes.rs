@@ -32,3 +32,11 @@ pub const WINMAIL: &str = "winmail-dat";
 pub const ENCRYPTED: &str = "encrypted";
 /// It bears the signs of automatic mail and was kept because the settings or a person say so.
 pub const AUTOMATIC: &str = "automatic";
+/// It came to a certified mailbox as ordinary mail, or did not pass the provider's checks: nothing about it is certified.
+pub const PEC_NOT_CERTIFIED: &str = "pec-not-certified";
+/// Certified mail without certification data, or with broken ones.
+pub const PEC_NO_DATA: &str = "pec-no-data";
+/// An envelope of certified mail out of which no letter could be taken: what is read is the provider's text.
+pub const PEC_NO_LETTER: &str = "pec-no-letter";
+/// The certified sender is not the one whom the letter names.
+pub const PEC_OTHER_SENDER: &str = "pec-other-sender";

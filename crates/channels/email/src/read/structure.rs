@@ -35,6 +35,8 @@ pub(crate) struct Part<'x> {
     pub(crate) content: Params,
     /// Content-Disposition; empty where there is none.
     pub(crate) disposition: Params,
+    /// The part as it stands, head and all: what a signature is made over.
+    pub(crate) raw: &'x [u8],
     /// Everything after the head, still encoded.
     pub(crate) body: &'x [u8],
     /// The parts of a multipart.
@@ -70,6 +72,32 @@ impl<'x> Part<'x> {
     /// True for a message within the message.
     pub(crate) fn is_message(&self) -> bool {
         matches!(self.media(), "message/rfc822" | "message/global" | "message/news")
+    }
+    /// True for what can hold a message: declared as one, or named like the letter of certified mail, of which some senders
+    /// forget the type. A text is read as text whatever its name.
+    pub(crate) fn holds_letter(&self) -> bool {
+        self.is_message()
+            || (self.is_named("postacert.eml")
+                && !self.media().starts_with("text/")
+                && !self.media().starts_with("multipart/")
+                && self.media() != "application/xhtml+xml")
+    }
+    /// True if the declared file name is this one, whatever its case.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.file_name().is_some_and(|declared| declared.trim().eq_ignore_ascii_case(name))
+    }
+    /// Every part that has no parts, in order.
+    pub(crate) fn leaves(&self) -> Vec<&Part<'x>> {
+        let mut out = Vec::new();
+        let mut open = vec![self];
+        while let Some(part) = open.pop() {
+            if part.is_multipart() {
+                open.extend(part.children.iter().rev());
+            } else {
+                out.push(part);
+            }
+        }
+        out
     }
     /// The declared file name.
     pub(crate) fn file_name(&self) -> Option<&str> {
@@ -123,7 +151,8 @@ impl Splitter {
             content.value = if content.value == "html" { "text/html".to_owned() } else { default.to_owned() };
         }
         let disposition = fields.get("content-disposition").map(Params::parse).unwrap_or_default();
-        let mut part = Part { path, fields, content, disposition, body, children: Vec::new(), preamble: &[] };
+        let mut part =
+            Part { path, fields, content, disposition, raw, body, children: Vec::new(), preamble: &[] };
         if part.media().starts_with("multipart/") {
             self.multipart(&mut part, level);
         }

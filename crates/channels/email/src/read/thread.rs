@@ -1,7 +1,7 @@
 //! What ties a letter to others: Message-IDs, a number in the subject, and the fingerprint by which a second copy is known.
 
 use sha2::{Digest as _, Sha256};
-use smista_domain::{Digest, Number, Sender, ThreadKeys};
+use smista_domain::{Digest, Number, Sender};
 
 use super::header::Fields;
 
@@ -11,7 +11,7 @@ const MAX_REFS: usize = 100;
 const MAX_ID: usize = 250;
 
 /// `mid:` and the id, lower case, without brackets.
-fn key(id: &str) -> Option<String> {
+pub(crate) fn key(id: &str) -> Option<String> {
     let id: String =
         id.chars().filter(|c| !c.is_whitespace() && !c.is_control()).flat_map(char::to_lowercase).collect();
     let id = id.trim_matches(['<', '>', '"', '\'', ',', ';']);
@@ -141,11 +141,12 @@ pub(crate) fn fingerprint(identity: &Identity<'_>) -> String {
     hex::encode(hash.finalize())
 }
 
-/// All keys of a letter.
-pub(crate) fn keys(fields: &Fields<'_>, subject: &str, fingerprint: String) -> ThreadKeys {
-    let own = own(fields);
-    let refs = refs(fields, own.as_deref());
-    ThreadKeys { number: number(subject), refs, own, fingerprint }
+/// Adds further names of the letter itself to what it refers to, last: who answers it may cite them.
+pub(crate) fn add_names(refs: &mut Vec<String>, own: Option<&str>, names: Vec<String>) {
+    let names: Vec<String> =
+        names.into_iter().filter(|n| Some(n.as_str()) != own && !refs.contains(n)).collect();
+    refs.truncate(MAX_REFS.saturating_sub(names.len()));
+    refs.extend(names);
 }
 
 #[cfg(test)]
@@ -157,9 +158,15 @@ mod tests {
         let (fields, _) = super::super::header::split(
             b"Message-ID: <Own@X>\nIn-Reply-To: <c@x> (of Mario)\nReferences: <a@x>\n <b@x> <C@x> <own@x>\n\n",
         );
-        let keys = keys(&fields, "", String::new());
-        assert_eq!(keys.own.as_deref(), Some("mid:own@x"));
-        assert_eq!(keys.refs, ["mid:c@x", "mid:b@x", "mid:a@x"]);
+        let own = own(&fields);
+        assert_eq!(own.as_deref(), Some("mid:own@x"));
+        let mut refs = refs(&fields, own.as_deref());
+        assert_eq!(refs, ["mid:c@x", "mid:b@x", "mid:a@x"]);
+        add_names(&mut refs, own.as_deref(), vec!["mid:own@x".into(), "mid:b@x".into(), "mid:d@x".into()]);
+        assert_eq!(refs, ["mid:c@x", "mid:b@x", "mid:a@x", "mid:d@x"]);
+        let mut many: Vec<String> = (0..MAX_REFS).map(|n| format!("mid:{n}")).collect();
+        add_names(&mut many, None, vec!["mid:d@x".into()]);
+        assert_eq!((many.len(), many.last().map(String::as_str)), (MAX_REFS, Some("mid:d@x")));
     }
 
     #[test]
