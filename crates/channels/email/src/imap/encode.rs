@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, civil, tz::Offset};
 
-/// One piece of a command: text that goes as it is, or octets that must travel as a literal.
+/// One piece of a command: text that goes as it is, or text that must travel as a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Goes on the line.
     Text(String),
     /// Announced with `{n}`, sent after the server's `+`.
-    Literal(Vec<u8>),
+    Literal(String),
 }
 
 /// A string argument: quoted when it is printable ASCII, else a literal (RFC 3501 9: quoted strings are 7-bit, without CR, LF).
@@ -19,7 +19,7 @@ pub(crate) fn astring(value: &str) -> Piece {
     if value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         Piece::Text(quoted(value))
     } else {
-        Piece::Literal(value.as_bytes().to_vec())
+        Piece::Literal(value.to_owned())
     }
 }
 
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn strings_are_quoted_or_become_literals() {
         assert_eq!(astring(r#"a"b\c"#), Piece::Text(r#""a\"b\\c""#.into()));
-        assert_eq!(astring("perché"), Piece::Literal("perché".as_bytes().to_vec()));
-        assert_eq!(astring("a\r\nb"), Piece::Literal(b"a\r\nb".to_vec()));
+        assert_eq!(astring("perché"), Piece::Literal("perché".into()));
+        assert_eq!(astring("a\r\nb"), Piece::Literal("a\r\nb".into()));
     }
 
     #[test]
