@@ -63,7 +63,7 @@ pub(crate) fn mend(parts: &[Part]) -> Mended {
                         _ => return Mended::Nothing,
                     }
                 }
-                // ENVELOPE, METADATA, ID and so on, unasked: imap-proto panics at some of them
+                // METADATA, ID and so on, unasked: imap-proto panics at some of them
                 _ => return Mended::Nothing,
             }
         }
@@ -336,30 +336,13 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn take(&mut self, n: usize) -> &'a [u8] {
-        let (head, rest) = self.line.split_at_checked(n).unwrap_or((self.line, &[]));
-        self.line = rest;
-        head
-    }
-
+    /// A quoted string of which the first `"` has been read.
     fn quoted(&mut self) -> Token<'a> {
-        self.take(1);
-        let mut text = Vec::new();
-        let mut at = 0;
-        loop {
-            match self.line.get(at) {
-                None | Some(b'"') => break,
-                Some(b'\\') => {
-                    text.extend(self.line.get(at + 1));
-                    at += 2;
-                }
-                Some(b) => {
-                    text.push(*b);
-                    at += 1;
-                }
-            }
+        let (mut rest, mut text) = (self.line.iter(), Vec::new());
+        while let Some(b) = rest.next().filter(|b| **b != b'"') {
+            text.extend(if *b == b'\\' { rest.next() } else { Some(b) });
         }
-        self.take((at + 1).min(self.line.len()));
+        self.line = rest.as_slice();
         Token::String { length: text.len() as u64, bytes: text.into() }
     }
 }
@@ -369,29 +352,28 @@ impl<'a> Iterator for Tokens<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         loop {
-            self.line = self.line.trim_ascii_start();
-            let Some(first) = self.line.first() else {
+            let line = self.line.trim_ascii_start();
+            let Some((first, rest)) = line.split_first() else {
                 match self.parts.next()? {
                     Part::Text(text) => self.line = text,
                     Part::Literal { bytes, length } => {
+                        self.line = &[];
                         return Some(Token::String { bytes: bytes.clone(), length: *length });
                     }
                 }
                 continue;
             };
+            self.line = rest;
             return Some(match first {
-                b'(' | b')' => {
-                    if self.take(1) == b"(" {
-                        Token::Open
-                    } else {
-                        Token::Close
-                    }
-                }
+                b'(' => Token::Open,
+                b')' => Token::Close,
                 b'"' => self.quoted(),
                 // BODY[HEADER.FIELDS (A B)] falls into two items without harm: we do not ask for it
                 _ => {
-                    let end = self.line.iter().position(|b| matches!(b, b' ' | b'(' | b')' | b'"'));
-                    Token::Atom(self.take(end.unwrap_or(self.line.len())))
+                    let end = line.iter().position(|b| b" ()\"".contains(b)).unwrap_or(line.len());
+                    let (atom, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
+                    self.line = rest;
+                    Token::Atom(atom)
                 }
             });
         }

@@ -123,6 +123,10 @@ impl<S: Stream> Wire<S> {
         if self.buf.capacity() - self.buf.len() < CHUNK / 8 {
             self.buf.reserve(CHUNK);
         }
+        self.read(silence).await
+    }
+
+    async fn read(&mut self, silence: Duration) -> Result<(), Fault> {
         match timeout(silence, self.stream.read_buf(&mut self.buf)).await {
             Ok(Ok(0)) => Err(Fault::Closed),
             Ok(Ok(_)) => Ok(()),
@@ -158,7 +162,8 @@ impl<S: Stream> Wire<S> {
             // exactly what is needed, so that a letter of 25 MB costs 25 MB
             self.buf.reserve(more.max(if wanted > CHUNK { 0 } else { CHUNK }));
             while self.buf.len() < wanted {
-                self.fill_literal(silence).await?;
+                // never grows a buffer that has just been given its size
+                self.read(silence).await?;
             }
         }
         let bytes = self.buf.split_to(wanted).freeze();
@@ -178,17 +183,6 @@ impl<S: Stream> Wire<S> {
             }
         }
         Ok(bytes)
-    }
-
-    /// As [`Self::fill`], but never grows a buffer that has just been given its size.
-    async fn fill_literal(&mut self, silence: Duration) -> Result<(), Fault> {
-        match timeout(silence, self.stream.read_buf(&mut self.buf)).await {
-            Ok(Ok(0)) => Err(Fault::Closed),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => Err(Fault::Closed),
-            Ok(Err(e)) => Err(Fault::Lost(e)),
-            Err(_) => Err(Fault::Silence(silence)),
-        }
     }
 
     /// The next response, in its parts. Cancel-safe only between responses: dropped in the middle, the connection is spent.
