@@ -87,7 +87,7 @@ impl Pipeline {
                 tracing::error!("a pipeline worker panicked; the daemon restarts it with itself");
             }
         }
-        let left: Vec<(i64, i32)> = self.handover.close().iter().map(|c| (c.id, c.attempts)).collect();
+        let left: Vec<(i64, i32)> = self.handover.close().await.iter().map(|c| (c.id, c.attempts)).collect();
         if !left.is_empty() && self.store.unclaim(&left, Duration::ZERO).await.is_err() {
             tracing::info!(deliveries = left.len(), "not given back: their claim runs out by itself");
         }

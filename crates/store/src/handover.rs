@@ -14,13 +14,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    task::JoinError,
+};
+use tokio_util::task::TaskTracker;
 
 use crate::settle::Claimed;
 
 /// How long a batch waits for a slot before it is committed without one. Waiting costs less than reading the bytes back; but a
 /// pipeline that stands still must not keep letters from being committed.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a stop waits for commits that are under way.
+const LAST: Duration = Duration::from_secs(3);
 
 /// How long others leave a batch alone that was handed over: longer than it waits for its turn and is read.
 pub(crate) const HOLD: Duration = Duration::from_secs(20);
@@ -36,6 +43,8 @@ struct Inner {
     batches: Mutex<VecDeque<Batch>>,
     /// Something was committed that was not handed over, or may have been.
     backlog: AtomicBool,
+    /// Commits whose batch has a slot.
+    under_way: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -56,7 +65,7 @@ impl Slot {
     pub(crate) fn fill(self, claimed: Vec<Claimed>) -> Result<(), Vec<Claimed>> {
         let inner = &self.handover.0;
         let mut batches = inner.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock, so that `close` sees the batch or we see that it is closed.
+        // Under the lock, so that `close` finds the batch or we find that it is closed.
         if inner.slots.is_closed() {
             return Err(claimed);
         }
@@ -76,6 +85,7 @@ impl Handover {
             batches: Mutex::default(),
             // What a process before this one left.
             backlog: AtomicBool::new(true),
+            under_way: TaskTracker::new(),
         }))
     }
 
@@ -105,11 +115,24 @@ impl Handover {
         Some(batch.claimed)
     }
 
-    /// Nothing is handed over any more. What nobody took comes back.
-    pub fn close(&self) -> Vec<Claimed> {
-        let mut batches = self.0.batches.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Nothing is handed over any more: commits that are under way end first, and give back to the database what they committed.
+    /// What nobody took comes back.
+    pub async fn close(&self) -> Vec<Claimed> {
         self.0.slots.close();
+        self.0.under_way.close();
+        // A commit that does not end is without an answer: what it claimed, if anything, comes free by itself.
+        let _ = tokio::time::timeout(LAST, self.0.under_way.wait()).await;
+        let mut batches = self.0.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.drain(..).flat_map(|batch| batch.claimed).collect()
+    }
+
+    /// Brings a commit with a slot to its end, also when whoever asked for it is stopped meanwhile: what it claims must not be
+    /// forgotten.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        commit: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
+        self.0.under_way.spawn(commit).await
     }
 
     /// Room for a batch; none when none comes free soon.

@@ -17,7 +17,11 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    Handover, Lease, Result, Store, StoreError, clean, connect::Careful, handover, packed, settle::Claimed,
+    Handover, Lease, Result, Store, StoreError, clean,
+    connect::Careful,
+    handover::{self, Slot},
+    packed,
+    settle::Claimed,
     sql_time,
 };
 
@@ -98,6 +102,35 @@ impl StoreIntake {
             return Ok(Columns::default());
         }
         tokio::task::spawn_blocking(move || Columns::of(batch, keep)).await.map_err(StoreError::other)?
+    }
+
+    /// Commits a batch; what has a slot is handed over.
+    async fn commit(
+        &self,
+        batch: Vec<Delivery>,
+        advance: Option<Cursor>,
+        slot: Option<Slot>,
+    ) -> Result<Accepted, IntakeError> {
+        let columns = self.pack(batch, slot.is_some()).await?;
+        let hold = slot.is_some().then(|| PgInterval::try_from(handover::HOLD)).transpose();
+        let hold = hold.map_err(StoreError::other)?;
+        let (accepted, claimed) = self
+            .call(async |connection: &mut PgConnection| {
+                self.accept_packed(connection, columns, advance, hold).await
+            })
+            .await?;
+        let handed = if slot.is_some() { claimed.len() } else { 0 };
+        if accepted.new > handed {
+            self.handover.backlog();
+        }
+        if let Some(slot) = slot.filter(|_| handed > 0)
+            && let Err(claimed) = slot.fill(claimed)
+        {
+            // The pipeline has stopped. If this fails as well, the claim runs out by itself.
+            let claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
+            let _ = self.store.unclaim(&claims, Duration::ZERO).await;
+        }
+        Ok(accepted)
     }
 
     async fn accept_packed(
@@ -219,26 +252,12 @@ impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
         let octets: usize = batch.iter().map(|delivery| delivery.bytes.len()).sum();
         let slot = if (1..=LARGE_BATCH).contains(&octets) { self.handover.slot().await } else { None };
-        let columns = self.pack(batch, slot.is_some()).await?;
-        let hold = slot.is_some().then(|| PgInterval::try_from(handover::HOLD)).transpose();
-        let hold = hold.map_err(StoreError::other)?;
-        let (accepted, claimed) = self
-            .call(async |connection: &mut PgConnection| {
-                self.accept_packed(connection, columns, advance, hold).await
-            })
-            .await?;
-        let handed = if slot.is_some() { claimed.len() } else { 0 };
-        if accepted.new > handed {
-            self.handover.backlog();
+        if slot.is_none() {
+            return self.commit(batch, advance, None).await;
         }
-        if let Some(slot) = slot.filter(|_| handed > 0)
-            && let Err(claimed) = slot.fill(claimed)
-        {
-            // The pipeline has stopped. If this fails as well, the claim runs out by itself.
-            let claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
-            let _ = self.store.unclaim(&claims, Duration::ZERO).await;
-        }
-        Ok(accepted)
+        let intake = self.clone();
+        let done = self.handover.to_its_end(async move { intake.commit(batch, advance, slot).await }).await;
+        done.map_err(StoreError::other)?
     }
 
     async fn cursor(&self, channel: &ChannelName, scope: &str) -> Result<Option<Cursor>, IntakeError> {

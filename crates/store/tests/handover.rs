@@ -134,12 +134,15 @@ async fn after_the_pipeline_has_stopped_everything_waits_in_the_database() {
     {
         tokio::task::yield_now().await;
     }
-    let left = desk.handover.close();
+    // Whoever asked for it is stopped as well: the commit ends all the same, and is waited for.
+    accepting.abort();
+    let mut closing = std::pin::pin!(desk.handover.close());
+    assert!(futures::poll!(&mut closing).is_pending());
+    holder.commit().await.unwrap();
+    let left = closing.await;
     assert_eq!(left.len(), 1, "what nobody took comes back to whoever closes");
     let claims: Vec<(i64, i32)> = left.iter().map(|c| (c.id, c.attempts)).collect();
     desk.store.unclaim(&claims, Duration::ZERO).await.unwrap();
-    holder.commit().await.unwrap();
-    accepting.await.unwrap().unwrap();
     desk.intake.accept(vec![letter(3, 0)], None).await.unwrap();
     assert_eq!(rows(&desk).await, ["INBOX/1/1 0", "INBOX/1/2 0", "INBOX/1/3 0"]);
     assert_eq!(desk.store.claim_waiting(LIMITS).await.unwrap().len(), 3);

@@ -3,15 +3,19 @@
 
 use std::fmt::Write as _;
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
 use jiff::{Timestamp, civil, tz::Offset};
 
-/// One piece of a command: text that goes as it is, or octets that must travel as a literal.
+/// One piece of a command: text that goes as it is, or text that must travel as a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Goes on the line.
     Text(String),
     /// Announced with `{n}`, sent after the server's `+`.
-    Literal(Vec<u8>),
+    Literal(String),
 }
 
 /// A string argument: quoted when it is printable ASCII, else a literal (RFC 3501 9: quoted strings are 7-bit, without CR, LF).
@@ -19,7 +23,7 @@ pub(crate) fn astring(value: &str) -> Piece {
     if value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         Piece::Text(quoted(value))
     } else {
-        Piece::Literal(value.as_bytes().to_vec())
+        Piece::Literal(value.to_owned())
     }
 }
 
@@ -41,28 +45,18 @@ pub(crate) fn mailbox(name: &str) -> String {
     quoted(&utf7_encode(name))
 }
 
-const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const MODIFIED: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
-
-fn base64_with(alphabet: &[u8; 64], pad: bool, bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |w, b| (w << 8) | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for i in 0..4 {
-            if i <= chunk.len() {
-                let index = (word >> (18 - 6 * i)) & 63;
-                out.push(alphabet.get(index as usize).copied().map_or('A', char::from));
-            } else if pad {
-                out.push('=');
-            }
-        }
-    }
-    out
-}
+/// The base64 of modified UTF-7; what is left over in the last letter is no concern of ours.
+const MODIFIED: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::IMAP_MUTF7,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// Base64 with padding (RFC 4648 4), for AUTHENTICATE.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    base64_with(STANDARD, true, bytes)
+    STANDARD.encode(bytes)
 }
 
 /// Modified UTF-7 (RFC 3501 5.1.3): how IMAP4rev1 writes folder names outside ASCII.
@@ -90,7 +84,7 @@ pub(crate) fn utf7_encode(name: &str) -> String {
 fn flush_wide(wide: &mut Vec<u8>, out: &mut String) {
     if !wide.is_empty() {
         out.push('&');
-        out.push_str(&base64_with(MODIFIED, false, wide));
+        out.push_str(&MODIFIED.encode(&*wide));
         out.push('-');
         wide.clear();
     }
@@ -121,16 +115,7 @@ pub(crate) fn utf7_decode(name: &str) -> String {
 }
 
 fn utf7_word(word: &str) -> Option<String> {
-    let (mut bits, mut count, mut bytes) = (0u32, 0u32, Vec::new());
-    for b in word.bytes() {
-        let value = MODIFIED.iter().position(|m| *m == b)?;
-        bits = (bits << 6) | u32::try_from(value).ok()?;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
-        }
-    }
+    let bytes = MODIFIED.decode(word).ok()?;
     let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
     String::from_utf16(&units).ok()
 }
@@ -197,8 +182,8 @@ mod tests {
     #[test]
     fn strings_are_quoted_or_become_literals() {
         assert_eq!(astring(r#"a"b\c"#), Piece::Text(r#""a\"b\\c""#.into()));
-        assert_eq!(astring("perché"), Piece::Literal("perché".as_bytes().to_vec()));
-        assert_eq!(astring("a\r\nb"), Piece::Literal(b"a\r\nb".to_vec()));
+        assert_eq!(astring("perché"), Piece::Literal("perché".into()));
+        assert_eq!(astring("a\r\nb"), Piece::Literal("a\r\nb".into()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     encode::{internal_date, uid_set},
     error::ImapError,
     generation::Standing,
-    response::{Body, Response},
+    response::Body,
     session::Session,
     suspects::Suspects,
     trouble::Trouble,
@@ -170,8 +170,8 @@ impl Scope<'_> {
             uids.iter().map(|uid| (*uid, Letter { uid: *uid, size: None, date: None })).collect();
         let line = format!("UID FETCH {} (UID RFC822.SIZE INTERNALDATE)", uid_set(uids));
         let done = session
-            .run("UID FETCH sizes", &line, &mut |r| {
-                let Response::Fetch(got) = r else { return };
+            .run("UID FETCH sizes", &line, &mut |heard| {
+                let Some(got) = heard.fetched() else { return };
                 if let Some(letter) = got.uid.and_then(|uid| letters.get_mut(&uid)) {
                     letter.size = got.size.or(letter.size);
                     letter.date = got.date.or(letter.date.take());
@@ -237,8 +237,8 @@ impl Scope<'_> {
         };
         let line = format!("UID FETCH {} (UID {item})", uid_set(&uids));
         let done = session
-            .run_keeping("UID FETCH", &line, self.settings.max_message_bytes, &mut |r| {
-                let Response::Fetch(got) = r else { return };
+            .run_keeping("UID FETCH", &line, self.settings.max_message_bytes, &mut |heard| {
+                let Some(got) = heard.fetched() else { return };
                 let (Some(uid), Some(body)) = (got.uid, got.body) else { return };
                 let Ok(at) = letters.binary_search_by_key(&uid, |l| l.uid) else { return };
                 // an empty answer for a letter that has a size is no letter

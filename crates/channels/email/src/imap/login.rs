@@ -2,6 +2,8 @@
 //!
 //! Invariant: neither user nor password stands in an error, even if the server repeats them.
 
+use std::fmt::Write as _;
+
 use secrecy::ExposeSecret as _;
 
 use super::{
@@ -40,7 +42,7 @@ impl Session {
         let done = outcome.map_err(|e| without_credentials(e, &target.user, secret))?;
         match done.code {
             Some(Code { name, args }) if name == "CAPABILITY" => {
-                self.capabilities = words_upper(args.as_bytes());
+                self.capabilities = words_upper(&args);
             }
             _ => self.capability().await?,
         }
@@ -54,29 +56,30 @@ impl Session {
         pieces: &[Piece],
         on: Sink<'_>,
     ) -> Result<Done, ImapError> {
-        self.tags += 1;
-        let tag = format!("S{}", self.tags);
         let non_sync = self.can("LITERAL+");
-        let mut out = format!("{tag} ").into_bytes();
+        // each line but the first waits for the server's `+`
+        let (mut lines, mut line) = (Vec::new(), String::new());
         for piece in pieces {
             match piece {
-                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Literal(bytes) => {
-                    let plus = if non_sync { "+" } else { "" };
-                    out.extend_from_slice(format!("{{{}{plus}}}\r\n", bytes.len()).as_bytes());
-                    if !non_sync {
-                        self.send(name, &out).await?;
-                        out.clear();
-                        if let Some(done) = self.until(name, &tag, true, on).await? {
-                            return Ok(done);
-                        }
-                    }
-                    out.extend_from_slice(bytes);
+                Piece::Text(text) => line.push_str(text),
+                Piece::Literal(text) if non_sync => {
+                    let _ = write!(line, "{{{}+}}\r\n{text}", text.len());
+                }
+                Piece::Literal(text) => {
+                    let _ = write!(line, "{{{}}}", text.len());
+                    lines.push(std::mem::replace(&mut line, text.clone()));
                 }
             }
         }
-        out.extend_from_slice(b"\r\n");
-        self.send(name, &out).await?;
+        lines.push(line);
+        let mut lines = lines.iter();
+        let tag = self.send_line(name, lines.next().map_or("", String::as_str)).await?;
+        for line in lines {
+            if let Some(done) = self.until(name, &tag, true, on).await? {
+                return Ok(done);
+            }
+            self.send(name, line).await?;
+        }
         self.finish(name, &tag, on).await
     }
 
@@ -90,7 +93,7 @@ impl Session {
         if let Some(done) = self.until("AUTHENTICATE", &tag, true, &mut |_| {}).await? {
             return Ok(done);
         }
-        self.send("AUTHENTICATE", format!("{initial}\r\n").as_bytes()).await?;
+        self.send("AUTHENTICATE", &initial).await?;
         self.finish("AUTHENTICATE", &tag, &mut |_| {}).await
     }
 }
@@ -107,4 +110,35 @@ fn without_credentials(mut error: ImapError, user: &str, password: &str) -> Imap
         }
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use smista_testkit::scripted_imap::ScriptedImap;
+
+    use super::*;
+    use crate::imap::{Timing, session::TlsMode};
+
+    /// What cannot be quoted travels as a literal, with the server's leave or without.
+    #[tokio::test]
+    async fn letters_with_accents_in_a_password() {
+        for capability in ["IMAP4rev1", "IMAP4rev1 LITERAL+"] {
+            let server = ScriptedImap::start().await.expect("it listens");
+            server.set_capability(capability);
+            let target = Target {
+                host: "127.0.0.1".to_owned(),
+                port: server.port,
+                tls: TlsMode::None,
+                config: None,
+                user: "urp@citt\u{e0}".to_owned(),
+                password: "perch\u{e9}\r\nno".into(),
+                timing: Timing { silence: Duration::from_secs(20), ..Timing::default() },
+            };
+            let session = Session::open(&target).await.expect("let in");
+            assert!(session.can("IMAP4REV1"));
+            assert!(server.log().iter().any(|l| l == "LOGIN \"urp@citt\u{e0}\" \"perch\u{e9}\r\nno\""));
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! IMAP, from the socket to the folder's cursor.
 //!
-//! We speak IMAP ourselves (`wire`, `response`, `session`): the libraries that were tried report success when a server said NO
-//! or hung up, and that is how mail is lost (docs/adr). What is here is the small part of RFC 3501 that fetching needs.
+//! async-imap speaks it, with a filter below it (`wire`, `mend`: what its parser cannot read does not reach it) and checks
+//! above it (`session`: its own calls report success when a server said NO or hung up, and that is how mail is lost); see
+//! docs/adr/0009.
 
 pub mod advice;
 pub mod budget;
@@ -11,6 +12,7 @@ pub(crate) mod fetch;
 pub(crate) mod generation;
 pub(crate) mod login;
 pub(crate) mod mailbox;
+pub(crate) mod mend;
 pub mod response;
 pub mod session;
 pub(crate) mod suspects;

@@ -7,21 +7,26 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_imap::imap_proto::{MailboxDatum, NameAttribute, RequestId, Response};
 use rustls::ClientConfig;
 use secrecy::SecretString;
 use tokio::{
     net::TcpStream,
-    time::{Instant, timeout},
+    time::{Instant, error::Elapsed, timeout, timeout_at},
 };
 
 use super::{
     Timing,
     encode::{mailbox, utf7_decode},
     error::{Fault, ImapError, ServerText},
-    response::{Response, Status, parse, words_upper},
+    response::{Heard, Said, capabilities, words_upper},
     tls,
     wire::{Stream, Wire},
 };
+
+// async-imap logs at the level `trace` what it sends and gets: passwords and letters. That level of the crate `log` is compiled out
+// (see Cargo.toml).
+const _: () = assert!(!matches!(log::STATIC_MAX_LEVEL, log::LevelFilter::Trace));
 
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +67,15 @@ pub(crate) struct Opened {
 /// The words of a tagged OK.
 pub(crate) type Done = ServerText;
 
-pub(super) type Sink<'a> = &'a mut (dyn FnMut(Response) + Send);
+pub(super) type Sink<'a> = &'a mut (dyn FnMut(&Heard<'_>) + Send);
 
 /// A logged-in (or about to be) connection.
-pub(crate) struct Session<S = Box<dyn Stream>> {
-    wire: Wire<S>,
+///
+/// Of async-imap only what cannot mislead is used: `run_command`, `run_command_untagged` and `read_response`. Its calls for
+/// each command report success when the server said NO or hung up.
+pub(crate) struct Session<S: Stream = Box<dyn Stream>> {
+    imap: async_imap::Session<Wire<S>>,
     timing: Timing,
-    pub(super) tags: u32,
     pub(super) capabilities: Vec<String>,
     /// The greeting said that we are logged in already.
     pub(super) trusted: bool,
@@ -106,7 +113,8 @@ impl Session {
                 Ok(session)
             }
             (TlsMode::StartTls, Some(config)) => {
-                let mut plain = Session::new(Wire::new(tcp), timing.clone());
+                let mut tcp = tcp;
+                let mut plain = Session::new(&mut tcp, timing.clone()).await?;
                 if plain.greeting().await? {
                     return Err(ImapError::new(
                         "STARTTLS",
@@ -124,7 +132,14 @@ impl Session {
                     ),
                     _ => e,
                 })?;
-                let tcp = plain.wire.into_stream().map_err(|f| ImapError::new("STARTTLS", f))?;
+                // async-imap has been given no octet beyond that answer: whatever else came lies in the wire
+                if plain.imap.get_ref().has_more() {
+                    return Err(ImapError::new(
+                        "STARTTLS",
+                        Fault::Insecure("the server sent more than its answer before TLS began"),
+                    ));
+                }
+                drop(plain);
                 Self::encrypt(tcp, config, target).await
             }
             (TlsMode::None, _) => {
@@ -135,7 +150,7 @@ impl Session {
                         Fault::Insecure("without TLS only this machine itself may be spoken to"),
                     ));
                 }
-                let mut session = Self::new(Wire::new(Box::new(tcp) as Box<dyn Stream>), timing.clone());
+                let mut session = Self::new(Box::new(tcp) as Box<dyn Stream>, timing.clone()).await?;
                 session.greeting().await?;
                 Ok(session)
             }
@@ -151,25 +166,29 @@ impl Session {
             .map_err(|f| ImapError::new("TLS", f))?;
         let issuer =
             tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(|c| tls::issuer(c));
-        let mut session = Self::new(Wire::new(Box::new(tls) as Box<dyn Stream>), target.timing.clone());
+        let mut session = Self::new(Box::new(tls) as Box<dyn Stream>, target.timing.clone()).await?;
         session.issuer = issuer;
         Ok(session)
     }
 }
 
 impl<S: Stream> Session<S> {
-    fn new(wire: Wire<S>, timing: Timing) -> Self {
-        Self {
-            wire,
+    async fn new(stream: S, timing: Timing) -> Result<Self, ImapError> {
+        // the wire itself answers this LOGIN: nothing goes out, nothing is waited for
+        let Ok(mut imap) = async_imap::Client::new(Wire::new(stream)).login("", "").await else {
+            return Err(ImapError::new("connect", Fault::Garbled("async-imap gives no session")));
+        };
+        imap.get_mut().open();
+        Ok(Self {
+            imap,
             timing,
-            tags: 0,
             capabilities: Vec::new(),
             trusted: false,
             exists: None,
             news: false,
             stale: false,
             issuer: None,
-        }
+        })
     }
 
     /// The server announced it, but it does not work.
@@ -184,15 +203,15 @@ impl<S: Stream> Session<S> {
 
     /// True if it was PREAUTH.
     async fn greeting(&mut self) -> Result<bool, ImapError> {
-        match self.next("greeting", Instant::now() + self.timing.command).await? {
-            Response::Untagged(status @ (Status::Ok | Status::PreAuth), said) => {
+        match self.next("greeting", Instant::now() + self.timing.command, &mut |_| {}).await? {
+            Said::Fine(said, trusted) => {
                 if let Some(code) = said.code.filter(|c| c.name == "CAPABILITY") {
-                    self.capabilities = words_upper(code.args.as_bytes());
+                    self.capabilities = words_upper(&code.args);
                 }
-                self.trusted = status == Status::PreAuth;
-                Ok(self.trusted)
+                self.trusted = trusted;
+                Ok(trusted)
             }
-            Response::Untagged(Status::Bye, said) => Err(ImapError::new("greeting", Fault::Bye(said))),
+            Said::Bye(said) => Err(ImapError::new("greeting", Fault::Bye(said))),
             _ => Err(ImapError::new("greeting", Fault::Garbled("no IMAP greeting"))),
         }
     }
@@ -202,79 +221,106 @@ impl<S: Stream> Session<S> {
         self.run("CAPABILITY", "CAPABILITY", &mut |_| {}).await.map(drop)
     }
 
-    /// One response, before `deadline`; untagged news are noted.
-    async fn next(&mut self, command: &'static str, deadline: Instant) -> Result<Response, ImapError> {
+    /// One response, before `deadline`; untagged news are noted, and `on` gets all that is untagged.
+    async fn next(
+        &mut self,
+        command: &'static str,
+        deadline: Instant,
+        on: Sink<'_>,
+    ) -> Result<Said, ImapError> {
         let silence = self.timing.silence;
-        let parts = tokio::time::timeout_at(deadline, self.wire.response(silence))
+        let ready = timeout_at(deadline, self.imap.get_mut().prepare(silence))
             .await
             .map_err(|_| ImapError::new(command, Fault::TooSlow(self.timing.command)))?
             .map_err(|f| ImapError::new(command, f))?;
-        let response = parse(&parts);
-        match &response {
+        if !ready {
+            return Ok(Said::Data);
+        }
+        // It lies ready, so this does not wait, and has been read once, so this does not fail. (An error would quote the letter.)
+        let Ok(Some(data)) = self.imap.read_response().await else {
+            return Err(ImapError::new(command, Fault::Garbled("async-imap cannot read it")));
+        };
+        let heard = Heard { response: data.parsed(), cut: self.imap.get_ref().cut };
+        let said = heard.said();
+        match (&said, heard.response) {
             // the same number again is no news: some servers repeat it with every answer
-            Response::Exists(n) => {
+            (_, Response::MailboxData(MailboxDatum::Exists(n))) => {
                 self.news |= self.exists != Some(*n);
                 self.exists = Some(*n);
             }
-            Response::Expunged => self.exists = self.exists.map(|n| n.saturating_sub(1)),
-            Response::Capability(words) => self.capabilities.clone_from(words),
-            Response::Untagged(_, said) if said.has_code("UIDVALIDITY") => self.stale = true,
-            Response::Untagged(Status::No | Status::Bad, said) => {
+            (_, Response::Expunge(_) | Response::Vanished { .. }) => {
+                self.exists = self.exists.map(|n| n.saturating_sub(1));
+            }
+            (_, Response::Capabilities(words)) => self.capabilities = capabilities(words),
+            (Said::Fine(said, _) | Said::Remark(said), _) if said.has_code("UIDVALIDITY") => {
+                self.stale = true;
+            }
+            (Said::Remark(said), _) => {
                 tracing::debug!(imap.command = command, imap.said = %said, "the server remarks");
             }
             _ => {}
         }
-        Ok(response)
+        if matches!(said, Said::Data | Said::Fine(..)) {
+            on(&heard);
+        }
+        Ok(said)
     }
 
-    pub(super) async fn send(&mut self, command: &'static str, bytes: &[u8]) -> Result<(), ImapError> {
-        self.wire.write(bytes, self.timing.silence).await.map_err(|f| ImapError::new(command, f))
+    /// What became of something that was sent.
+    fn sent<T>(
+        &self,
+        command: &'static str,
+        outcome: Result<Result<T, async_imap::error::Error>, Elapsed>,
+    ) -> Result<T, ImapError> {
+        let fault = match outcome {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(async_imap::error::Error::Io(e))) => Fault::Lost(e),
+            Ok(Err(_)) => Fault::Garbled("async-imap cannot send it"),
+            Err(_) => Fault::Silence(self.timing.silence),
+        };
+        Err(ImapError::new(command, fault))
     }
 
-    pub(super) async fn send_line(&mut self, name: &'static str, line: &str) -> Result<String, ImapError> {
-        self.tags += 1;
-        let tag = format!("S{}", self.tags);
-        self.send(name, format!("{tag} {line}\r\n").as_bytes()).await?;
-        Ok(tag)
+    /// Goes on with a command: a line without a tag.
+    pub(super) async fn send(&mut self, command: &'static str, line: &str) -> Result<(), ImapError> {
+        let outcome = timeout(self.timing.silence, self.imap.run_command_untagged(line)).await;
+        self.sent(command, outcome)
+    }
+
+    /// Begins a command. Its tag.
+    pub(super) async fn send_line(&mut self, name: &'static str, line: &str) -> Result<RequestId, ImapError> {
+        let outcome = timeout(self.timing.silence, self.imap.run_command(line)).await;
+        self.sent(name, outcome)
     }
 
     /// Reads on until the tagged answer. With `plus`, a `+` ends it too (`None`).
     pub(super) async fn until(
         &mut self,
         name: &'static str,
-        tag: &str,
+        tag: &RequestId,
         plus: bool,
         on: Sink<'_>,
     ) -> Result<Option<Done>, ImapError> {
         let deadline = Instant::now() + self.timing.command;
         loop {
-            match self.next(name, deadline).await? {
-                Response::Tagged(t, status, said) if t == tag => {
-                    let fault = match status {
-                        Status::Ok => return Ok(Some(said)),
-                        Status::No => Fault::No(said),
-                        Status::Bye => Fault::Bye(said),
-                        Status::Bad | Status::PreAuth => Fault::Bad(said),
-                    };
-                    return Err(ImapError::new(name, fault));
-                }
-                Response::Tagged(..) => {
-                    return Err(ImapError::new(
-                        name,
-                        Fault::Garbled("an answer to a command that was not given"),
-                    ));
-                }
-                Response::Untagged(Status::Bye, said) => return Err(ImapError::new(name, Fault::Bye(said))),
-                Response::Continue if plus => return Ok(None),
-                other => on(other),
-            }
+            let fault = match self.next(name, deadline, on).await? {
+                Said::Done(t, done) if t == *tag => match done {
+                    Ok(said) => return Ok(Some(said)),
+                    Err(fault) => fault,
+                },
+                Said::Done(..) => Fault::Garbled("an answer to a command that was not given"),
+                Said::Bye(said) => Fault::Bye(said),
+                Said::Continue if plus => return Ok(None),
+                _ => continue,
+            };
+            return Err(ImapError::new(name, fault));
         }
     }
 
     pub(super) async fn finish(
         &mut self,
         name: &'static str,
-        tag: &str,
+        tag: &RequestId,
         on: Sink<'_>,
     ) -> Result<Done, ImapError> {
         // without `plus`, only the tagged answer ends it
@@ -300,9 +346,9 @@ impl<S: Stream> Session<S> {
         keep: usize,
         on: Sink<'_>,
     ) -> Result<Done, ImapError> {
-        let usual = std::mem::replace(&mut self.wire.keep, keep);
+        let usual = std::mem::replace(&mut self.imap.get_mut().keep, keep);
         let done = self.run(name, line, on).await;
-        self.wire.keep = usual;
+        self.imap.get_mut().keep = usual;
         done
     }
 
@@ -312,16 +358,17 @@ impl<S: Stream> Session<S> {
         self.exists = None;
         let mut opened = Opened { validity: None, next: None, exists: 0, writable: write };
         let done = self
-            .run(name, &format!("{name} {}", mailbox(folder)), &mut |r| match r {
-                Response::Exists(n) => opened.exists = n,
-                Response::Untagged(Status::Ok, ServerText { code: Some(code), .. }) => {
-                    match code.name.as_str() {
-                        "UIDVALIDITY" => opened.validity = code.args.trim().parse().ok().filter(|v| *v > 0),
-                        "UIDNEXT" => opened.next = code.args.trim().parse().ok().filter(|v| *v > 0),
-                        _ => {}
-                    }
+            .run(name, &format!("{name} {}", mailbox(folder)), &mut |heard| {
+                if let Response::MailboxData(MailboxDatum::Exists(n)) = heard.response {
+                    opened.exists = *n;
                 }
-                _ => {}
+                let Said::Fine(ServerText { code: Some(code), .. }, _) = heard.said() else { return };
+                let number = code.args.parse().ok().filter(|n| *n > 0);
+                match code.name.as_str() {
+                    "UIDVALIDITY" => opened.validity = number,
+                    "UIDNEXT" => opened.next = number,
+                    _ => {}
+                }
             })
             .await?;
         if done.has_code("READ-ONLY") {
@@ -339,9 +386,9 @@ impl<S: Stream> Session<S> {
     pub(crate) async fn find(&mut self, set: &str, criteria: &str) -> Result<Vec<u32>, ImapError> {
         let mut uids = None;
         self.news = false;
-        self.run("UID SEARCH", format!("UID SEARCH UID {set} {criteria}").trim_end(), &mut |r| {
-            if let Response::Search(found) = r {
-                uids.get_or_insert_with(Vec::new).extend(found);
+        self.run("UID SEARCH", format!("UID SEARCH UID {set} {criteria}").trim_end(), &mut |heard| {
+            if let Response::MailboxData(MailboxDatum::Search(found)) = heard.response {
+                uids.get_or_insert_with(Vec::new).extend_from_slice(found);
             }
         })
         .await?;
@@ -357,10 +404,8 @@ impl<S: Stream> Session<S> {
 
     async fn list(&mut self, set: &str) -> Result<Vec<u32>, ImapError> {
         let mut uids = Vec::new();
-        self.run("UID FETCH list", &format!("UID FETCH {set} (UID)"), &mut |r| {
-            if let Response::Fetch(got) = r {
-                uids.extend(got.uid);
-            }
+        self.run("UID FETCH list", &format!("UID FETCH {set} (UID)"), &mut |heard| {
+            uids.extend(heard.fetched().and_then(|got| got.uid));
         })
         .await?;
         Ok(uids)
@@ -377,23 +422,21 @@ impl<S: Stream> Session<S> {
         }
         while !self.news && !self.stale {
             let left = until.saturating_duration_since(Instant::now());
-            if !self.wire.has_more() {
-                match self.wire.readable(left).await {
-                    Ok(()) => {}
-                    // nothing came in time: that is what idling is
-                    Err(Fault::Silence(_)) => break,
-                    Err(fault) => return Err(ImapError::new("IDLE", fault)),
-                }
+            match self.imap.get_mut().readable(left).await {
+                Ok(()) => {}
+                // nothing came in time: that is what idling is
+                Err(Fault::Silence(_)) => break,
+                Err(fault) => return Err(ImapError::new("IDLE", fault)),
             }
-            match self.next("IDLE", Instant::now() + self.timing.command).await? {
-                Response::Untagged(Status::Bye, said) => {
-                    return Err(ImapError::new("IDLE", Fault::Bye(said)));
-                }
-                Response::Tagged(_, _, said) => return Err(ImapError::new("IDLE", Fault::No(said))),
-                _ => {}
-            }
+            let fault = match self.next("IDLE", Instant::now() + self.timing.command, &mut |_| {}).await? {
+                Said::Bye(said) => Fault::Bye(said),
+                Said::Done(_, Ok(said) | Err(Fault::No(said) | Fault::Bad(said))) => Fault::No(said),
+                Said::Done(_, Err(fault)) => fault,
+                _ => continue,
+            };
+            return Err(ImapError::new("IDLE", fault));
         }
-        self.send("DONE", b"DONE\r\n").await?;
+        self.send("DONE", "DONE").await?;
         let capped = self.timing.done;
         timeout(capped, self.finish("DONE", &tag, &mut |_| {}))
             .await
@@ -404,14 +447,16 @@ impl<S: Stream> Session<S> {
     /// The folders that can be opened, at most 30: for people whose setting names none of them.
     pub(crate) async fn folders(&mut self) -> Result<Vec<String>, ImapError> {
         let mut names = Vec::new();
-        self.run("LIST", "LIST \"\" \"*\"", &mut |r| {
-            if let Response::List { attributes, name } = r {
-                let closed = |a: &String| {
-                    a.eq_ignore_ascii_case("\\Noselect") || a.eq_ignore_ascii_case("\\NonExistent")
-                };
-                if names.len() < 30 && !attributes.iter().any(closed) {
-                    names.push(utf7_decode(&name));
-                }
+        self.run("LIST", "LIST \"\" \"*\"", &mut |heard| {
+            let Response::MailboxData(MailboxDatum::List(folder)) = heard.response else { return };
+            let closed = folder.name_attributes.iter().any(|a| match a {
+                NameAttribute::NoSelect => true,
+                NameAttribute::Extension(name) => name.eq_ignore_ascii_case("\\NonExistent"),
+                _ => false,
+            });
+            if names.len() < 30 && !closed {
+                // imap-proto leaves quoted strings as they are
+                names.push(utf7_decode(&folder.name.replace("\\\"", "\"").replace("\\\\", "\\")));
             }
         })
         .await?;
@@ -420,7 +465,8 @@ impl<S: Stream> Session<S> {
 
     /// Takes leave without waiting for an answer.
     pub(crate) async fn leave(mut self) {
-        let _ = self.wire.write(b"DONE\r\nZ LOGOUT\r\n", Duration::from_millis(200)).await;
+        let leave = self.imap.run_command_untagged("DONE\r\nZ LOGOUT");
+        let _ = timeout(Duration::from_millis(200), leave).await;
     }
 }
 

@@ -12,7 +12,6 @@ use super::{
     error::{Fault, ImapError},
     generation::Standing,
     mailbox::{Folder, uid_of},
-    response::Response,
     session::Session,
     trouble::Trouble,
 };
@@ -203,8 +202,8 @@ async fn flagged_deleted(session: &mut Session, uids: &[u32]) -> Result<Vec<u32>
     let mut marked = Vec::new();
     let line = format!("UID FETCH {} (UID FLAGS)", uid_set(uids));
     session
-        .run("UID FETCH flags", &line, &mut |r| {
-            let Response::Fetch(got) = r else { return };
+        .run("UID FETCH flags", &line, &mut |heard| {
+            let Some(got) = heard.fetched() else { return };
             let deleted = got.flags.is_some_and(|f| f.iter().any(|f| f.eq_ignore_ascii_case("\\Deleted")));
             marked.extend(got.uid.filter(|_| deleted));
         })

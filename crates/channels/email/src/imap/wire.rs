@@ -1,19 +1,32 @@
-//! Cuts the stream of octets into responses: a line, its literals, the line after each literal. It knows no grammar beyond
-//! that, so an answer that nobody understands costs one answer and not the connection.
+//! What async-imap reads from: one response at a time, complete, bounded, and such as its parser can read.
+//!
+//! async-imap gives up a connection at whatever its parser does not know, waits without end, and buffers up to 512 MB. So it
+//! is not given the server's stream. [`Wire::prepare`] cuts the octets into responses (a line, its literals, the line after each
+//! literal), has them mended ([`super::mend`]) and lays one ready; only then the library is asked, reads it and never waits.
 //!
 //! Invariants: every wait ends (with the connection considered dead); memory is bounded by `keep` for each literal (what is
 //! longer is read to its end and thrown away, but for its first [`HEAD`] octets) and by [`MAX_LINE`] for lines; literals are
-//! not copied, they are slices of the buffer that they were read into.
+//! slices of the buffer that they were read into, and copied once, by the library; the library never holds an octet of a
+//! response that has not been asked for.
 
-use std::{io, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, BufWriter, ReadBuf},
     time::timeout,
 };
 
-use super::error::Fault;
+use super::{
+    error::Fault,
+    mend::{Mended, Numbers, mend},
+};
 
 /// How much of an oversized letter is kept, in octets: header and beginning.
 pub const HEAD: usize = 64 * 1024;
@@ -30,7 +43,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// A piece of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Text of a line, without the `{n}` that announces a literal and without its line end.
     Text(Bytes),
     /// A literal.
@@ -42,45 +55,78 @@ pub enum Part {
     },
 }
 
-/// A stream with its read buffer.
-#[derive(Debug)]
+/// A stream, what was read from it, and the response that lies ready.
 pub(crate) struct Wire<S> {
-    stream: S,
+    /// Buffered, because the library writes a command in four pieces.
+    stream: BufWriter<S>,
     buf: BytesMut,
+    ready: VecDeque<Bytes>,
+    /// What is left of a SEARCH answer.
+    numbers: Option<Numbers>,
+    /// What was written before anything may go out (see [`Self::new`]).
+    aside: Option<Vec<u8>>,
     /// Literals longer than this are cut to [`HEAD`].
     pub(crate) keep: usize,
+    /// The full length of the letter in the response that lies ready, if it was cut.
+    pub(crate) cut: Option<u64>,
+}
+
+impl<S> fmt::Debug for Wire<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
 }
 
 impl<S: Stream> Wire<S> {
+    /// async-imap hands out a `Session`, which alone gives commands, to whoever has logged in with its own LOGIN. That one knows
+    /// neither literals nor PREAUTH and does not tell refusals apart, so it is put aside and answered here, before anything
+    /// goes out; [`Self::open`] ends that.
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, buf: BytesMut::new(), keep: CHUNK }
-    }
-
-    /// The stream itself, if nothing has been read beyond the last response.
-    pub(crate) fn into_stream(self) -> Result<S, Fault> {
-        if self.buf.is_empty() {
-            Ok(self.stream)
-        } else {
-            Err(Fault::Insecure("the server sent more than its answer before TLS began"))
+        Self {
+            stream: BufWriter::new(stream),
+            buf: BytesMut::new(),
+            ready: VecDeque::new(),
+            numbers: None,
+            aside: Some(Vec::new()),
+            keep: CHUNK,
+            cut: None,
         }
     }
 
-    /// Writes and flushes.
-    pub(crate) async fn write(&mut self, bytes: &[u8], silence: Duration) -> Result<(), Fault> {
-        let write = async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
-        };
-        match timeout(silence, write).await {
-            Ok(done) => done.map_err(Fault::Lost),
-            Err(_) => Err(Fault::Silence(silence)),
+    /// From here on what is written goes out.
+    pub(crate) fn open(&mut self) {
+        self.aside = None;
+    }
+
+    /// Lays the next response ready for the library. False: one came that has nothing to say to us.
+    pub(crate) async fn prepare(&mut self, silence: Duration) -> Result<bool, Fault> {
+        self.ready.clear();
+        self.cut = None;
+        if self.numbers.is_none() {
+            match mend(&self.response(silence).await?) {
+                Mended::Response { pieces, cut } => {
+                    self.ready = pieces;
+                    self.cut = cut;
+                }
+                Mended::Numbers(numbers) => self.numbers = Some(numbers),
+                Mended::Nothing => return Ok(false),
+            }
         }
+        if let Some(numbers) = &mut self.numbers {
+            self.ready.push_back(numbers.line());
+            self.numbers.take_if(|n| n.is_done());
+        }
+        Ok(true)
     }
 
     async fn fill(&mut self, silence: Duration) -> Result<(), Fault> {
         if self.buf.capacity() - self.buf.len() < CHUNK / 8 {
             self.buf.reserve(CHUNK);
         }
+        self.read(silence).await
+    }
+
+    async fn read(&mut self, silence: Duration) -> Result<(), Fault> {
         match timeout(silence, self.stream.read_buf(&mut self.buf)).await {
             Ok(Ok(0)) => Err(Fault::Closed),
             Ok(Ok(_)) => Ok(()),
@@ -94,7 +140,7 @@ impl<S: Stream> Wire<S> {
     async fn line(&mut self, silence: Duration) -> Result<Bytes, Fault> {
         let mut seen = 0;
         loop {
-            if let Some(at) = self.buf.iter().skip(seen).position(|b| *b == b'\n') {
+            if let Some(at) = memchr::memchr(b'\n', self.buf.get(seen..).unwrap_or_default()) {
                 let mut line = self.buf.split_to(seen + at + 1);
                 while matches!(line.last(), Some(b'\r' | b'\n')) {
                     line.truncate(line.len() - 1);
@@ -116,7 +162,8 @@ impl<S: Stream> Wire<S> {
             // exactly what is needed, so that a letter of 25 MB costs 25 MB
             self.buf.reserve(more.max(if wanted > CHUNK { 0 } else { CHUNK }));
             while self.buf.len() < wanted {
-                self.fill_literal(silence).await?;
+                // never grows a buffer that has just been given its size
+                self.read(silence).await?;
             }
         }
         let bytes = self.buf.split_to(wanted).freeze();
@@ -138,19 +185,8 @@ impl<S: Stream> Wire<S> {
         Ok(bytes)
     }
 
-    /// As [`Self::fill`], but never grows a buffer that has just been given its size.
-    async fn fill_literal(&mut self, silence: Duration) -> Result<(), Fault> {
-        match timeout(silence, self.stream.read_buf(&mut self.buf)).await {
-            Ok(Ok(0)) => Err(Fault::Closed),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => Err(Fault::Closed),
-            Ok(Err(e)) => Err(Fault::Lost(e)),
-            Err(_) => Err(Fault::Silence(silence)),
-        }
-    }
-
     /// The next response, in its parts. Cancel-safe only between responses: dropped in the middle, the connection is spent.
-    pub(crate) async fn response(&mut self, silence: Duration) -> Result<Vec<Part>, Fault> {
+    async fn response(&mut self, silence: Duration) -> Result<Vec<Part>, Fault> {
         let first = self.line(silence).await?;
         let mut parts = Vec::with_capacity(3);
         let mut line = first;
@@ -175,12 +211,51 @@ impl<S: Stream> Wire<S> {
 
     /// True if something has already been read that nobody has looked at.
     pub(crate) fn has_more(&self) -> bool {
-        !self.buf.is_empty()
+        !self.buf.is_empty() || self.numbers.is_some()
     }
 
     /// Waits until there is something to read.
     pub(crate) async fn readable(&mut self, silence: Duration) -> Result<(), Fault> {
-        if self.buf.is_empty() { self.fill(silence).await } else { Ok(()) }
+        if self.has_more() { Ok(()) } else { self.fill(silence).await }
+    }
+}
+
+impl<S: Stream> AsyncRead for Wire<S> {
+    /// Never waits: what lies ready, or the end.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(login) = self.aside.as_mut().map(std::mem::take).filter(|login| !login.is_empty()) {
+            let tag: Vec<u8> = login.into_iter().take_while(|b| *b != b' ').collect();
+            self.ready.push_back([tag.as_slice(), b" OK\r\n"].concat().into());
+        }
+        while let Some(piece) = self.ready.front_mut().filter(|_| buf.remaining() > 0) {
+            buf.put_slice(&piece.split_to(piece.len().min(buf.remaining())));
+            if piece.is_empty() {
+                self.ready.pop_front();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Stream> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(aside) = &mut self.aside {
+            aside.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -213,6 +288,8 @@ fn literal_length(line: &[u8]) -> Result<Option<(usize, u64)>, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     const SILENCE: Duration = Duration::from_secs(5);
@@ -278,15 +355,69 @@ mod tests {
         assert!(matches!(got[0], Err(Fault::Garbled(_))));
     }
 
+    /// What async-imap reads of `input`; None for what has nothing to say. It must be able to read all that it is given.
+    async fn heard(input: Vec<u8>, keep: usize) -> (Vec<Option<String>>, Fault) {
+        let (ours, mut theirs) = tokio::io::duplex(7);
+        tokio::spawn(async move {
+            theirs.write_all(&input).await.expect("the reader is still there");
+        });
+        let client = async_imap::Client::new(Wire::new(ours));
+        let mut imap = client.login("", "").await.expect("answered here");
+        imap.get_mut().open();
+        imap.get_mut().keep = keep;
+        let mut out = Vec::new();
+        loop {
+            match imap.get_mut().prepare(SILENCE).await {
+                Ok(true) => {
+                    let data = imap.read_response().await.expect("readable").expect("ready");
+                    out.push(Some(format!("{:?}", data.parsed())));
+                    assert!(imap.get_ref().ready.is_empty(), "all of it, and nothing else");
+                }
+                Ok(false) => out.push(None),
+                Err(fault) => return (out, fault),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_library_gets_one_response_at_a_time() {
+        let (heard, end) = heard(
+            b"* OK hi\r\n* WHAT (\r\n* ESEARCH ALL 1:400\n* 1 FETCH (UID 7 BODY[] ~{3+}\r\na\r\n)\r\nA1 OK\r\nA2 O".to_vec(),
+            100,
+        )
+        .await;
+        assert!(matches!(end, Fault::Closed));
+        let known: Vec<&str> = heard.iter().map(|h| h.as_deref().unwrap_or("-")).collect();
+        let [ok, "-", first, second, fetch, done] = known.as_slice() else { panic!("{known:?}") };
+        assert!(ok.starts_with("Data") && done.starts_with("Done"));
+        assert!(first.contains("[1, 2, ") && second.ends_with(", 399, 400]))"));
+        assert!(fetch.contains("Uid(7)") && fetch.contains("[97, 13, 10]"), "{fetch}");
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_out_before_it_is_opened() {
+        let (ours, mut theirs) = tokio::io::duplex(1000);
+        let mut imap = async_imap::Client::new(Wire::new(ours)).login("", "").await.expect("answered here");
+        imap.get_mut().open();
+        imap.run_command("NOOP").await.expect("sent");
+        drop(imap);
+        let mut sent = String::new();
+        theirs.read_to_string(&mut sent).await.expect("readable");
+        assert_eq!(sent, "A0002 NOOP\r\n");
+    }
+
     proptest::proptest! {
-        /// Whatever comes, in whatever pieces: responses, then an end. Nothing panics, nothing is kept beyond the limit.
+        /// Whatever comes, in whatever pieces: responses, then an end. Nothing panics, nothing is kept beyond the limit, and the
+        /// library can read all that it is given.
         #[test]
         fn every_stream_ends(
-            pieces in proptest::collection::vec("(\\* [0-9] FETCH \\(|BODY\\[\\] |\\{[0-9]{1,3}\\+?\\}|~|\r\n|\n|[ -~]{0,9}|\\))", 0..30)
+            pieces in proptest::collection::vec("(\\* [0-9] FETCH \\(|BODY\\[\\] |UID 7 |\\* OK \\[?|\\{[0-9]{1,3}\\+?\\}|~|\r\n|\n|[ -~]{0,9}|\\))", 0..30)
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let got = runtime.block_on(all(pieces.concat().into_bytes(), 50));
+            let input = pieces.concat().into_bytes();
+            let got = runtime.block_on(all(input.clone(), 50));
             proptest::prop_assert!(got.last().is_some_and(Result::is_err));
+            runtime.block_on(heard(input, 50));
         }
     }
 }
