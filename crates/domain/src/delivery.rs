@@ -105,4 +105,10 @@ pub struct Known {
     pub announced: bool,
     /// How often serving it has failed.
     pub attempts: u32,
+    /// What upstream said of its size, in octets; 0 while only announced.
+    pub size: u64,
+    /// When upstream received it.
+    pub received_at: Timestamp,
+    /// Over all of its bytes; none while only announced, or when we hold its beginning only.
+    pub sha256: Option<Digest>,
 }

@@ -293,7 +293,7 @@ impl Intake for StoreIntake {
     ) -> Result<Vec<Known>, IntakeError> {
         self.call(async |connection: &mut PgConnection| {
             let rows = sqlx::query!(
-                "select k.key, d.attempts from deliveries d join delivery_keys k on k.delivery = d.id
+                "select k.key, d.attempts, d.received_at from deliveries d join delivery_keys k on k.delivery = d.id
                   where d.channel = $1 and d.scope = $2 and d.state = 'announced' and d.not_before <= now()
                   order by d.not_before, d.id limit $3",
                 channel.as_str(),
@@ -308,6 +308,9 @@ impl Intake for StoreIntake {
                     key: DeliveryKey(row.key),
                     announced: true,
                     attempts: u32::try_from(row.attempts).unwrap_or(0),
+                    size: 0,
+                    received_at: sql_time::from_sql(row.received_at),
+                    sha256: None,
                 })
                 .collect())
         })
@@ -318,7 +321,9 @@ impl Intake for StoreIntake {
         let keys = plain(&keys);
         self.call(async |connection: &mut PgConnection| {
             let rows = sqlx::query!(
-                "select k.key, d.state = 'announced' as \"announced!\", d.attempts
+                "select k.key, d.state = 'announced' as \"announced!\", d.attempts, d.received_at,
+                        coalesce((d.facts ->> 'size')::bigint, d.size) as \"size!\",
+                        case when d.facts ->> 'truncated' is null then d.sha256 end as sha256
                    from delivery_keys k join deliveries d on d.id = k.delivery
                   where k.channel = $1 and k.key = any($2)",
                 channel.as_str(),
@@ -333,6 +338,9 @@ impl Intake for StoreIntake {
                     announced: row.announced,
                     // Of a row that has its bytes this counts readings, which are no concern of the channel's.
                     attempts: if row.announced { u32::try_from(row.attempts).unwrap_or(0) } else { 0 },
+                    size: u64::try_from(row.size).unwrap_or(0),
+                    received_at: sql_time::from_sql(row.received_at),
+                    sha256: row.sha256.and_then(|digest| digest.try_into().ok()).map(Digest),
                 })
                 .collect())
         })

@@ -314,6 +314,20 @@ fn take_in(contents: &mut Contents, delivery: Delivery, now: Timestamp, forget: 
     tally.new += 1;
 }
 
+fn known(row: &Row, key: DeliveryKey) -> Known {
+    let announced = row.state == RowState::Announced;
+    let truncated = row.facts.get("truncated").is_some();
+    let said = row.facts.get("size").and_then(serde_json::Value::as_u64);
+    Known {
+        key,
+        announced,
+        attempts: row.attempts,
+        size: said.unwrap_or(row.size),
+        received_at: row.received_at,
+        sha256: (!announced && !truncated).then_some(row.sha256),
+    }
+}
+
 impl Intake for MemoryIntake {
     async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
         self.0.calls.send_modify(|n| *n += 1);
@@ -408,12 +422,7 @@ impl Intake for MemoryIntake {
         }
         let contents = lock(&self.0.contents);
         let due = contents.rows.iter().filter(|r| r.state == RowState::Announced && r.scope == scope);
-        Ok(due
-            .take(limit as usize)
-            .filter_map(|r| {
-                Some(Known { key: r.keys.last()?.clone(), announced: true, attempts: r.attempts })
-            })
-            .collect())
+        Ok(due.take(limit as usize).filter_map(|r| Some(known(r, r.keys.last()?.clone()))).collect())
     }
 
     async fn known(&self, _: &ChannelName, keys: Vec<DeliveryKey>) -> Result<Vec<Known>, IntakeError> {
@@ -424,7 +433,7 @@ impl Intake for MemoryIntake {
             .into_iter()
             .filter_map(|key| {
                 let row = row(&key)?;
-                Some(Known { key, announced: row.state == RowState::Announced, attempts: row.attempts })
+                Some(known(row, key))
             })
             .collect())
     }

@@ -199,6 +199,17 @@ pub const ADVICE: &[Advice] = &[
         ),
     ),
     advice_of(
+        "uids-reissued",
+        (
+            "il server ha assegnato di nuovo numeri già usati (ripristino da una copia?)",
+            "the server gave numbers out a second time (restored from a backup?)",
+        ),
+        (
+            "non serve fare nulla: i messaggi già presi si riconoscono dal contenuto e quelli nuovi vengono presi",
+            "there is nothing to do: known messages are recognised by their bytes, and new ones are taken in",
+        ),
+    ),
+    advice_of(
         "folder-read-only",
         ("il server permette solo di leggere la cartella", "the server allows only reading of the folder"),
         (

@@ -72,15 +72,15 @@ enum Outcome {
 }
 
 impl Scope<'_> {
-    pub(crate) fn key(&self, validity: u32, uid: u32) -> DeliveryKey {
-        DeliveryKey(format!("{}/{validity}/{uid}", self.folder))
+    pub(crate) fn key(&self, generation: u64, uid: u32) -> DeliveryKey {
+        DeliveryKey(format!("{}/{generation}/{uid}", self.folder))
     }
 
-    pub(crate) fn announced(&self, validity: u32, uid: u32, reason: String, vanished: bool) -> Announced {
+    pub(crate) fn announced(&self, generation: u64, uid: u32, reason: String, vanished: bool) -> Announced {
         Announced {
             channel: self.channel.clone(),
             scope: self.folder.to_owned(),
-            key: self.key(validity, uid),
+            key: self.key(generation, uid),
             reason,
             vanished,
         }
@@ -308,16 +308,16 @@ impl Scope<'_> {
             match outcomes.remove(&letter.uid) {
                 Some(Outcome::Served(body)) => batch.deliveries.push(self.delivery(standing, letter, body)),
                 Some(Outcome::Vanished) => batch.missing.push(self.announced(
-                    standing.validity,
+                    standing.generation,
                     letter.uid,
                     "deleted on the server before it could be fetched".to_owned(),
                     true,
                 )),
                 Some(Outcome::Refused(reason)) => {
-                    batch.missing.push(self.announced(standing.validity, letter.uid, reason, false));
+                    batch.missing.push(self.announced(standing.generation, letter.uid, reason, false));
                 }
                 None => batch.missing.push(self.announced(
-                    standing.validity,
+                    standing.generation,
                     letter.uid,
                     "announced but not served".to_owned(),
                     false,
@@ -345,7 +345,7 @@ impl Scope<'_> {
         Delivery {
             channel: self.channel.clone(),
             scope: self.folder.to_owned(),
-            key: self.key(standing.validity, letter.uid),
+            key: self.key(standing.generation, letter.uid),
             bytes: body.bytes,
             received_at,
             upstream,
@@ -379,7 +379,7 @@ impl Scope<'_> {
             return;
         }
         let reason = "the connection breaks whenever it is fetched".to_owned();
-        let missing = vec![self.announced(standing.validity, uid, reason, false)];
+        let missing = vec![self.announced(standing.generation, uid, reason, false)];
         let _ = out.send(Batch { deliveries: Vec::new(), missing, upto: uid, permit: None }).await;
     }
 
@@ -392,7 +392,7 @@ impl Scope<'_> {
     ) -> Result<Result<(Delivery, Option<OwnedSemaphorePermit>), Announced>, ImapError> {
         let mut letters = self.sizes(session, &[uid]).await.map_err(|(e, _)| e)?;
         let Some(letter) = letters.pop() else {
-            return Ok(Err(self.announced(standing.validity, uid, "not listed".to_owned(), false)));
+            return Ok(Err(self.announced(standing.generation, uid, "not listed".to_owned(), false)));
         };
         let permit = self.budget.take(self.cost(&letter)).await;
         let mut outcomes = BTreeMap::new();
@@ -403,7 +403,7 @@ impl Scope<'_> {
         Ok(match (batch.deliveries.pop(), batch.missing.pop()) {
             (Some(delivery), _) => Ok((delivery, permit)),
             (None, Some(missing)) => Err(missing),
-            (None, None) => Err(self.announced(standing.validity, uid, "not served".to_owned(), false)),
+            (None, None) => Err(self.announced(standing.generation, uid, "not served".to_owned(), false)),
         })
     }
 

@@ -1,9 +1,11 @@
 //! Where fetching stands in a folder, and from where it goes on: first start, restart, and a UIDVALIDITY that changed.
 //!
-//! Three cursors are kept per folder, since each must survive a crash:
+//! Four cursors are kept per folder, since each must survive a crash:
 //! - `INBOX`: (UIDVALIDITY, the highest UID up to which everything is committed);
 //! - `*scan/INBOX`: (UIDVALIDITY, UID): letters up to this UID were there already when the generation was met; they are
 //!   *recognised* by their bytes and subject to the limit below. Letters above it are new, whatever their bytes and dates;
+//! - `*reissued/INBOX`: (UIDVALIDITY, how often its UIDs were given out anew, by a server restored from a backup, say). Each time
+//!   is a generation of its own, as if UIDVALIDITY had changed; the number stands in the upper half of the generation;
 //! - `*since/INBOX`: with `start = "new"` or a date, the limit: what the server received earlier is not taken in by a scan.
 //!
 //! Why the limit outlives the first start: with `start = "new"` the old letters have no rows. When UIDVALIDITY changes later,
@@ -11,7 +13,7 @@
 //! and a scan passes over what the server received before it (INTERNALDATE, with [`MARGIN`] for differing clocks). A letter whose
 //! INTERNALDATE is missing is taken in: rather once too often than never.
 //!
-//! Order of writing: the limit before the scan, the scan before the cursor, so that a crash in between repeats a step and
+//! Order of writing: the limit and the count of generations before the scan, the scan before the cursor, so that a crash in between repeats a step and
 //! never skips one.
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
@@ -82,14 +84,22 @@ impl Limit {
 /// From where a folder is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
-    /// UIDVALIDITY.
-    pub(crate) validity: u32,
+    /// What identities begin with: UIDVALIDITY, and in the upper half how often its UIDs were given out anew.
+    pub(crate) generation: u64,
     /// Everything up to here is committed.
     pub(crate) position: u32,
     /// Letters up to here belong to a scan.
     pub(crate) scan: u32,
     /// What the scan passes over.
     pub(crate) limit: Option<Limit>,
+}
+
+impl Standing {
+    /// UIDVALIDITY, as the server tells it.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is it")]
+    pub(crate) fn validity(&self) -> u32 {
+        self.generation as u32
+    }
 }
 
 /// Finds out, and records what must be recorded, before anything is fetched.
@@ -103,14 +113,16 @@ pub(crate) async fn standing<I: Intake>(
     session: &mut Session,
 ) -> Result<Standing, Trouble> {
     let validity = opened.validity.ok_or(Trouble::NoValidity)?;
-    let generation = u64::from(validity);
+    let again = intake.cursor(channel, &reissued_scope(folder)).await?;
+    let again = again.filter(|c| c.generation == u64::from(validity)).map_or(0, |c| c.position);
+    let generation = again << 32 | u64::from(validity);
     let (scan_scope, limit_scope) = (format!("*scan/{folder}"), format!("*since/{folder}"));
     let limit = intake.cursor(channel, &limit_scope).await?.as_ref().and_then(Limit::from_cursor);
     let main = intake.cursor(channel, folder).await?;
     if let Some(cursor) = main.as_ref().filter(|c| c.generation == generation) {
         let scan = intake.cursor(channel, &scan_scope).await?.filter(|c| c.generation == generation);
         return Ok(Standing {
-            validity,
+            generation,
             position: uid(cursor.position),
             scan: scan.map_or(0, |c| uid(c.position)),
             limit,
@@ -121,7 +133,6 @@ pub(crate) async fn standing<I: Intake>(
         intake.accept(Vec::new(), Some(cursor)).await.map(drop)
     };
     if main.is_some() {
-        let scan = end(opened, session).await?;
         intake.pulse(Pulse::Warning {
             code: "uidvalidity-changed",
             text: format!(
@@ -130,19 +141,17 @@ pub(crate) async fn standing<I: Intake>(
                 opened.exists
             ),
         });
-        write(&scan_scope, scan).await?;
-        write(folder, 0).await?;
-        return Ok(Standing { validity, position: 0, scan, limit });
+        return scan_all(intake, folder, generation, limit, opened, session).await;
     }
     match (start, limit) {
-        (Start::All, _) => Ok(Standing { validity, position: 0, scan: 0, limit }),
+        (Start::All, _) => Ok(Standing { generation, position: 0, scan: 0, limit }),
         // the usual first start: what is there is not even looked at
         (Start::New, None) => {
             let limit = Limit::Instant(now.checked_sub(MARGIN).unwrap_or(now));
             let position = end(opened, session).await?;
             intake.accept(Vec::new(), Some(limit.to_cursor(limit_scope))).await?;
             write(folder, position).await?;
-            Ok(Standing { validity, position, scan: 0, limit: Some(limit) })
+            Ok(Standing { generation, position, scan: 0, limit: Some(limit) })
         }
         // a date; or a first start that was cut off after the limit had been recorded: what came since then counts
         (Start::New | Start::Since(_), _) => {
@@ -155,9 +164,57 @@ pub(crate) async fn standing<I: Intake>(
             intake.accept(Vec::new(), Some(limit.to_cursor(limit_scope))).await?;
             write(&scan_scope, scan).await?;
             write(folder, 0).await?;
-            Ok(Standing { validity, position: 0, scan, limit: Some(limit) })
+            Ok(Standing { generation, position: 0, scan, limit: Some(limit) })
         }
     }
+}
+
+/// The server gave UIDs out a second time under one UIDVALIDITY: as if UIDVALIDITY had changed.
+pub(crate) async fn reissued<I: Intake>(
+    intake: &I,
+    channel: &ChannelName,
+    folder: &str,
+    before: &Standing,
+    opened: &Opened,
+    session: &mut Session,
+) -> Result<Standing, Trouble> {
+    intake.pulse(Pulse::Warning {
+        code: "uids-reissued",
+        text: format!(
+            "the server gave numbers of folder {folder} out a second time (was it restored from a backup?): {} messages are looked \
+             at again and those already known are recognised by their bytes; nothing to do",
+            opened.exists
+        ),
+    });
+    let again = (before.generation >> 32) + 1;
+    let generation = again << 32 | u64::from(before.validity());
+    tracing::warn!(channel.name = %channel, imap.reissued = again, "UIDs were given out a second time");
+    // First: from now on the folder's cursor is one of another generation, whatever happens.
+    let cursor =
+        Cursor { scope: reissued_scope(folder), generation: u64::from(before.validity()), position: again };
+    intake.accept(Vec::new(), Some(cursor)).await?;
+    scan_all(intake, folder, generation, before.limit, opened, session).await
+}
+
+fn reissued_scope(folder: &str) -> String {
+    format!("*reissued/{folder}")
+}
+
+/// Everything that is there now is looked at again under a new generation.
+async fn scan_all<I: Intake>(
+    intake: &I,
+    folder: &str,
+    generation: u64,
+    limit: Option<Limit>,
+    opened: &Opened,
+    session: &mut Session,
+) -> Result<Standing, Trouble> {
+    let scan = end(opened, session).await?;
+    for (scope, position) in [(format!("*scan/{folder}"), scan), (folder.to_owned(), 0)] {
+        let cursor = Cursor { scope, generation, position: u64::from(position) };
+        intake.accept(Vec::new(), Some(cursor)).await?;
+    }
+    Ok(Standing { generation, position: 0, scan, limit })
 }
 
 fn uid(position: u64) -> u32 {

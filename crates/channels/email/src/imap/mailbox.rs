@@ -4,26 +4,28 @@
 //! UID alone, never by \Seen, dates or sequence numbers; fetching and committing overlap, bounded by the memory budget.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     pin::pin,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use futures::future::{Either, select};
-use smista_domain::{Announced, Cursor, Delivery, DeliveryKey, Intake, IntakeError, Pulse};
+use smista_domain::{Announced, Cursor, Delivery, DeliveryKey, Digest, Intake, IntakeError, Known, Pulse};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    encode::uid_set,
+    encode::{internal_date, uid_set},
     fetch::{Batch, Scope},
-    generation::{Standing, standing},
+    generation::{Standing, reissued, standing},
     session::Session,
     trouble::Trouble,
 };
 
 /// Announced rows that are tried again in one round.
 const DUE: u32 = 50;
+/// Letters that are compared by their bytes when a UID may have been given out again.
+const SUSPECTS: usize = 5;
 /// Keys that the store is asked about at once.
 const KNOWN: usize = 600;
 
@@ -48,9 +50,12 @@ impl<I: Intake> Folder<'_, I> {
         let standing =
             standing(self.intake, self.scope.channel, self.scope.folder, start, now, &opened, session)
                 .await?;
-        if let Some(next) = opened.next.filter(|next| *next <= standing.position) {
-            self.reconcile(session, &standing, next).await?;
+        let Some(next) = opened.next.filter(|next| *next <= standing.position) else { return Ok(standing) };
+        if self.given_out_again(session, &standing, next).await? {
+            let (channel, folder) = (self.scope.channel, self.scope.folder);
+            return Ok(reissued(self.intake, channel, folder, &standing, &opened, session).await?);
         }
+        self.reconcile(session, &standing, next).await?;
         Ok(standing)
     }
 
@@ -87,7 +92,7 @@ impl<I: Intake> Folder<'_, I> {
     fn cursor(&self, standing: &Standing, position: u32) -> Cursor {
         Cursor {
             scope: self.scope.folder.to_owned(),
-            generation: u64::from(standing.validity),
+            generation: standing.generation,
             position: u64::from(position),
         }
     }
@@ -225,7 +230,7 @@ impl<I: Intake> Folder<'_, I> {
         }
         let (mut uids, mut gone) = (Vec::new(), Vec::new());
         for known in due {
-            match uid_of(&known.key, scope.folder, standing.validity) {
+            match uid_of(&known.key, scope.folder, standing.generation) {
                 Some(uid) => uids.push(uid),
                 None => gone.push(Announced {
                     channel: scope.channel.clone(),
@@ -241,7 +246,7 @@ impl<I: Intake> Folder<'_, I> {
         for uid in uids {
             if there.binary_search(&uid).is_err() {
                 let reason = "deleted on the server before it could be fetched".to_owned();
-                gone.push(scope.announced(standing.validity, uid, reason, true));
+                gone.push(scope.announced(standing.generation, uid, reason, true));
                 continue;
             }
             match scope.fetch_one(session, standing, uid).await {
@@ -253,7 +258,8 @@ impl<I: Intake> Folder<'_, I> {
                 Err(error) => {
                     // counts the attempt, so that it waits longer next time
                     let reason = "the connection breaks whenever it is fetched".to_owned();
-                    self.announce(vec![scope.announced(standing.validity, uid, reason, false)], None).await?;
+                    self.announce(vec![scope.announced(standing.generation, uid, reason, false)], None)
+                        .await?;
                     return Err(error.into());
                 }
             }
@@ -262,6 +268,52 @@ impl<I: Intake> Folder<'_, I> {
             self.intake.announce(gone, None).await?;
         }
         Ok(())
+    }
+
+    /// UIDNEXT is below what we have. Is one of the UIDs from there on another letter's by now? A server that was restored from a
+    /// backup should take another UIDVALIDITY (RFC 3501, 2.3.1.1) and does not always. What looks different (size, date) is compared
+    /// by its bytes, since sizes and dates alone are wrong on some servers at all times. Where nothing is left from there on, the
+    /// next letters will have UIDs that were others' before.
+    async fn given_out_again(
+        &self,
+        session: &mut Session,
+        standing: &Standing,
+        next: u32,
+    ) -> Result<bool, Trouble> {
+        let scope = &self.scope;
+        let mut uids = session.find(&format!("{next}:{}", standing.position), "").await?;
+        uids.retain(|uid| (next..=standing.position).contains(uid));
+        if uids.is_empty() {
+            return Ok(true);
+        }
+        for chunk in uids.chunks(KNOWN) {
+            let keys: Vec<DeliveryKey> =
+                chunk.iter().map(|uid| scope.key(standing.generation, *uid)).collect();
+            let known = self.intake.known(scope.channel, keys).await?;
+            let held: HashMap<u32, &Known> = known
+                .iter()
+                .filter_map(|k| Some((uid_of(&k.key, scope.folder, standing.generation)?, k)))
+                .collect();
+            let mut suspects: Vec<(u32, Digest)> = Vec::new();
+            for letter in scope.sizes(session, chunk).await.map_err(|(e, _)| e)? {
+                let Some(known) = held.get(&letter.uid) else { continue };
+                let Some(sha256) = known.sha256 else { continue };
+                let date = letter.date.as_deref().and_then(internal_date);
+                let same = letter.size.is_none_or(|size| size == known.size)
+                    && date.is_none_or(|(_, at)| at == known.received_at);
+                if !same {
+                    suspects.push((letter.uid, sha256));
+                }
+            }
+            // A server that is wrong about all of them is not asked for all of them.
+            suspects.truncate(SUSPECTS);
+            let uids: Vec<u32> = suspects.iter().map(|(uid, _)| *uid).collect();
+            let there = scope.digests(session, &uids).await?;
+            if suspects.iter().any(|(uid, held)| there.get(uid).is_some_and(|now| now != held)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// UIDNEXT is below what we have: some servers let it go down under the same UIDVALIDITY. What arrives may then have UIDs
@@ -273,13 +325,14 @@ impl<I: Intake> Folder<'_, I> {
         let mut uids = session.find(&format!("{next}:{}", standing.position), "").await?;
         uids.retain(|uid| (next..=standing.position).contains(uid));
         for chunk in uids.chunks(KNOWN) {
-            let keys: Vec<DeliveryKey> = chunk.iter().map(|uid| scope.key(standing.validity, *uid)).collect();
+            let keys: Vec<DeliveryKey> =
+                chunk.iter().map(|uid| scope.key(standing.generation, *uid)).collect();
             let known = self.intake.known(scope.channel, keys).await?;
             let known: HashSet<DeliveryKey> = known.into_iter().map(|k| k.key).collect();
             let unknown: Vec<u32> = chunk
                 .iter()
                 .copied()
-                .filter(|uid| !known.contains(&scope.key(standing.validity, *uid)))
+                .filter(|uid| !known.contains(&scope.key(standing.generation, *uid)))
                 .collect();
             if unknown.is_empty() {
                 continue;
@@ -301,9 +354,9 @@ impl<I: Intake> Folder<'_, I> {
     }
 }
 
-/// The UID of a key of this folder and UIDVALIDITY. Folder names may have slashes: the key is read from its end.
-pub(crate) fn uid_of(key: &DeliveryKey, folder: &str, validity: u32) -> Option<u32> {
+/// The UID of a key of this folder and generation. Folder names may have slashes: the key is read from its end.
+pub(crate) fn uid_of(key: &DeliveryKey, folder: &str, wanted: u64) -> Option<u32> {
     let mut ends = key.0.rsplitn(3, '/');
     let (uid, generation, name) = (ends.next()?, ends.next()?, ends.next()?);
-    (name == folder && generation.parse() == Ok(validity)).then(|| uid.parse().ok())?
+    (name == folder && generation.parse() == Ok(wanted)).then(|| uid.parse().ok())?
 }

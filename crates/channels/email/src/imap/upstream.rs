@@ -40,18 +40,18 @@ impl<I: Intake> Folder<'_, I> {
         if scope.settings.after == After::Keep {
             return Ok(Told::Nothing);
         }
-        let prefix = format!("{}/{}/", scope.folder, standing.validity);
+        let prefix = format!("{}/{}/", scope.folder, standing.generation);
         let due = self.intake.upstream_due(scope.channel, &prefix, ROUND).await?;
         let mut tasks: Vec<(u32, UpstreamTask)> = due
             .into_iter()
-            .filter_map(|task| Some((uid_of(&task.key, scope.folder, standing.validity)?, task)))
+            .filter_map(|task| Some((uid_of(&task.key, scope.folder, standing.generation)?, task)))
             .collect();
         if tasks.is_empty() {
             return Ok(Told::Nothing);
         }
         tasks.sort_unstable_by_key(|(uid, _)| *uid);
         let opened = session.open_folder(scope.folder, true).await?;
-        if opened.validity != Some(standing.validity) {
+        if opened.validity != Some(standing.validity()) {
             return Ok(Told::Refused);
         }
         if !opened.writable {

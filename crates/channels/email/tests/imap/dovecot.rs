@@ -233,6 +233,54 @@ async fn what_the_database_refuses_is_announced_and_the_others_come() {
     assert_eq!(contents.position("INBOX").map(|p| p.1), Some(200));
 }
 
+/// The server is restored from a backup that is older than what we have, and keeps its UIDVALIDITY: what arrives then gets UIDs
+/// that other letters had. Whether we look before it arrives or after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uids_that_are_given_out_again_after_a_restore_lose_nothing() {
+    for arrives_first in [true, false] {
+        let mut mailbox = Mailbox::start().await;
+        mailbox.deliver_many("INBOX", 3);
+        let running = mailbox.run();
+        running.intake.until("all came", |c| c.committed() == 3 && c.caught_up("INBOX") > 0).await;
+        running.stop().await.expect("a stop is no error");
+        mailbox.dovecot.stop();
+        let backup = mailbox.dovecot.back_up("urp").expect("copied");
+        mailbox.dovecot.launch().await.expect("started");
+        for n in [3, 4] {
+            mailbox.dovecot.deliver("urp", "INBOX", &letter(n)).expect("delivered");
+        }
+        let running = mailbox.run();
+        running.intake.until("all came", |c| c.committed() == 5 && c.caught_up("INBOX") > 1).await;
+        running.stop().await.expect("a stop is no error");
+        let before = mailbox.intake.contents().position("INBOX").expect("a cursor");
+
+        mailbox.dovecot.stop();
+        mailbox.dovecot.restore("urp", &backup).expect("restored");
+        mailbox.dovecot.launch().await.expect("started");
+        if arrives_first {
+            mailbox.dovecot.deliver("urp", "INBOX", &letter(10)).expect("delivered");
+        }
+        let running = mailbox.run();
+        running.intake.until("seen", |c| c.warned("uids-reissued") && c.caught_up("INBOX") > 2).await;
+        for n in 11..14 {
+            mailbox.dovecot.deliver("urp", "INBOX", &letter(n)).expect("delivered");
+        }
+        let new = if arrives_first { 4 } else { 3 };
+        running.intake.until("the new ones came", |c| c.committed() == 5 + new).await;
+        running.stop().await.expect("a stop is no error");
+        // and looking once more is no third time
+        let running = mailbox.run();
+        running.intake.until("caught up", |c| c.caught_up("INBOX") > 4).await;
+        running.stop().await.expect("a stop is no error");
+        let contents = mailbox.intake.contents();
+        assert_eq!((contents.rows.len(), contents.recognised), (5 + new, 3));
+        let expected = (0..5).chain(if arrives_first { 10..14 } else { 11..14 }).map(letter).collect();
+        assert_eq!(texts(&contents), expected);
+        let after = contents.position("INBOX").expect("a cursor");
+        assert_eq!(after, ((1 << 32) + before.0, 3 + new as u64));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_uidvalidity_doubles_nothing() {
     let mut mailbox = Mailbox::start().await;
