@@ -120,6 +120,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     let _ = town_cell.set(town.clone());
 
     let (handover, notifier) = (Handover::new(HANDED_OVER), Notifier::default());
+    let budget = MemoryBudget::default();
     beats.store(0, Ordering::Relaxed);
     let pipeline = Pipeline {
         store: store.clone(),
@@ -129,11 +130,13 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
         health: health.clone(),
         settings: PipelineSettings::default(),
         settling: Arc::default(),
+        one_large: budget.large(),
         beats,
     };
     // Channels stop first; what they committed is settled by the pipeline until its own stop.
     let channels_stop = stop.child_token();
-    let mut channels = start_channels(&configuration, &store, &health, &handover, holder.id, &channels_stop);
+    let mut channels =
+        start_channels(&configuration, &store, &health, &handover, &budget, holder.id, &channels_stop);
     let mailboxes = channels.len();
     tasks.spawn(async move { while channels.join_next().await.is_some() {} });
     tasks.spawn(pipeline.run(stop.clone()));
@@ -169,6 +172,7 @@ pub(crate) fn start_channels(
     store: &Store,
     health: &Health,
     handover: &Handover,
+    budget: &MemoryBudget,
     holder: Uuid,
     stop: &CancellationToken,
 ) -> JoinSet<()> {
@@ -180,7 +184,6 @@ pub(crate) fn start_channels(
         handover: handover.clone(),
         lease_ttl: LONGEST_LEASE,
     };
-    let budget = MemoryBudget::default();
     let mut keepers = JoinSet::new();
     for mailbox in configuration.mailboxes.clone() {
         let channel = Arc::new(EmailChannel::with(mailbox, budget.clone(), Timing::default()));

@@ -8,9 +8,11 @@ use std::{
 };
 
 use smista_domain::{ChannelName, EntryState, Lang, Outcome};
+use smista_email::MemoryBudget;
 use smista_settings::Environment;
 use smista_store::{DeliveryFilter, Handover, QueueFilter, Store, private::Role};
 use smista_triage::Rules;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -50,6 +52,7 @@ pub(crate) async fn sort(store: &Store, configuration: &Configuration, rules: Ru
         health: Health::default(),
         settings: PipelineSettings::default(),
         settling: Arc::default(),
+        one_large: Arc::new(Semaphore::new(1)),
         beats: Arc::new(AtomicU64::new(0)),
     };
     Ok(pipeline.drain().await?)
@@ -199,8 +202,15 @@ fn embedded(folder: &Path, environment: &Environment, lang: Lang) -> Result<Conf
 async fn fetch(configuration: &Configuration, store: &Store) -> Result<(), Failure> {
     let health = Health::default();
     let stop = CancellationToken::new();
-    let channels =
-        daemon::start_channels(configuration, store, &health, &Handover::new(0), uuid::Uuid::now_v7(), &stop);
+    let channels = daemon::start_channels(
+        configuration,
+        store,
+        &health,
+        &Handover::new(0),
+        &MemoryBudget::default(),
+        uuid::Uuid::now_v7(),
+        &stop,
+    );
     let caught_up = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         loop {

@@ -18,7 +18,7 @@ use smista_store::{
     settle::{ClaimLimits, Claimed, SettleOptions, Settlement, Verdict},
 };
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::{Mutex, Notify, Semaphore},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -67,20 +67,27 @@ pub(crate) struct Pipeline {
     pub(crate) settings: PipelineSettings,
     /// Held while settling: workers of one process would only wait for each other's thread keys, inside their transactions.
     pub(crate) settling: Arc<Mutex<()>>,
+    /// The lane for large letters, shared with the channels that fetch them.
+    pub(crate) one_large: Arc<Semaphore>,
     /// Rises with every turn of a worker: what the watchdog looks at.
     pub(crate) beats: Arc<AtomicU64>,
 }
 
 impl Pipeline {
-    /// Runs the workers until stopped.
+    /// Runs the workers until stopped. One more takes the letters that are large, one at a time.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let one_large = Arc::new(Semaphore::new(1));
+        #[allow(clippy::disallowed_methods, reason = "joined below")]
+        let large = tokio::spawn({
+            let (worker, stop) = (self.clone(), stop.clone());
+            async move { worker.work_large(stop).await }
+        });
         let workers: Vec<_> = (0..self.settings.workers)
             .map(|_| {
-                let (worker, stop, one_large) = (self.clone(), stop.clone(), one_large.clone());
+                let (worker, stop) = (self.clone(), stop.clone());
                 #[allow(clippy::disallowed_methods, reason = "joined below")]
-                tokio::spawn(async move { worker.work(stop, &one_large).await })
+                tokio::spawn(async move { worker.work(stop).await })
             })
+            .chain([large])
             .collect();
         for worker in workers {
             if worker.await.is_err() {
@@ -106,76 +113,94 @@ impl Pipeline {
         }
     }
 
-    async fn work(&self, stop: CancellationToken, one_large: &Semaphore) {
-        let mut trouble = Duration::ZERO;
-        let mut looked = None;
+    async fn work(&self, stop: CancellationToken) {
+        let (mut trouble, mut looked) = (Duration::ZERO, None);
         while !stop.is_cancelled() {
             self.beats.fetch_add(1, Ordering::Relaxed);
-            match self.next(one_large, &mut looked).await {
-                Ok(0) => {
-                    self.health.database_back();
-                    trouble = Duration::ZERO;
+            let turn = self.next(&mut looked).await;
+            if turn.is_err() {
+                // What was claimed waits in the database again.
+                self.handover.backlog();
+            }
+            self.pause(&turn, self.handover.bell(), &mut trouble, &stop).await;
+        }
+    }
+
+    /// Letters beyond the limit in octets, one at a time, and none while one is being fetched: each is in memory several times
+    /// over, on its way in and while it is read.
+    async fn work_large(&self, stop: CancellationToken) {
+        let mut trouble = Duration::ZERO;
+        while !stop.is_cancelled() {
+            let turn = async {
+                let _alone = tokio::select! {
+                    () = stop.cancelled() => return Ok(0),
+                    alone = self.one_large.acquire() => alone,
+                };
+                let claimed = self.store.claim_large(self.settings.limits).await?;
+                self.turn(claimed).await
+            };
+            let turn = turn.await;
+            self.pause(&turn, self.handover.large_bell(), &mut trouble, &stop).await;
+        }
+    }
+
+    /// After a turn: at once to the next one, or waiting for the bell and no longer than the poll, or for the database.
+    async fn pause(
+        &self,
+        turn: &Result<usize, StoreError>,
+        bell: &Notify,
+        trouble: &mut Duration,
+        stop: &CancellationToken,
+    ) {
+        match turn {
+            Ok(done) => {
+                self.health.database_back();
+                *trouble = Duration::ZERO;
+                if *done == 0 {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = self.handover.bell().notified() => {}
+                        () = bell.notified() => {}
                         () = tokio::time::sleep(self.settings.poll) => {}
                     }
                 }
-                Ok(_) => {
-                    self.health.database_back();
-                    trouble = Duration::ZERO;
-                }
-                Err(error) => {
-                    self.health.database_away(&error);
-                    // What was claimed waits in the database again.
-                    self.handover.backlog();
-                    trouble = (trouble * 2).clamp(Duration::from_millis(200), Duration::from_secs(3));
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(trouble) => {}
-                    }
+            }
+            Err(error) => {
+                self.health.database_away(error);
+                *trouble = (*trouble * 2).clamp(Duration::from_millis(200), Duration::from_secs(3));
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(*trouble) => {}
                 }
             }
         }
     }
 
     /// The next batch, to its end: what waits in the database is older than what this process has just committed, so it goes
-    /// first. Looked for when there may be something, and from time to time (`looked`): other processes commit, too.
-    ///
-    /// Letters beyond the limit in octets are taken when no others wait, and by one worker at a time (`one_large`): each is in
-    /// memory several times over while it is read.
-    async fn next(&self, one_large: &Semaphore, looked: &mut Option<Instant>) -> Result<usize, StoreError> {
+    /// first. Looked for when there may be something, and from time to time (`looked`): other processes commit, too. Gives how
+    /// many deliveries it had.
+    async fn next(&self, looked: &mut Option<Instant>) -> Result<usize, StoreError> {
         let due = looked.is_none_or(|at| at.elapsed() >= self.settings.poll);
         if self.handover.take_backlog() || due {
             *looked = Some(Instant::now());
-            let mut claimed = self.store.claim_small(self.settings.limits).await?;
-            let mut alone = None;
-            if claimed.is_empty()
-                && let Ok(permit) = one_large.try_acquire()
-            {
-                claimed = self.store.claim_waiting(self.settings.limits).await?;
-                alone = Some(permit);
-            }
+            let claimed = self.store.claim_small(self.settings.limits).await?;
             if !claimed.is_empty() {
-                let n = claimed.len();
                 // There may be more, for another worker at once.
                 self.handover.backlog();
-                self.turn(claimed).await?;
-                if alone.is_some() {
-                    // Who looked meanwhile left the next large one where it is.
-                    self.handover.backlog();
-                }
-                return Ok(n);
+                return self.turn(claimed).await;
             }
         }
-        let Some(claimed) = self.handover.take() else { return Ok(0) };
-        let n = claimed.len();
-        self.turn(claimed).await?;
-        Ok(n)
+        match self.handover.take() {
+            Some(claimed) => self.turn(claimed).await,
+            None => Ok(0),
+        }
     }
 
-    /// One claimed batch, to its end.
-    async fn turn(&self, claimed: Vec<Claimed>) -> Result<(), StoreError> {
+    /// One claimed batch, to its end. Gives how many deliveries it had.
+    async fn turn(&self, claimed: Vec<Claimed>) -> Result<usize, StoreError> {
+        let n = claimed.len();
+        if n == 0 {
+            return Ok(0);
+        }
         let claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
         let (town, give_up_after) = (self.town.clone(), self.settings.give_up_after);
         let judged = tokio::task::spawn_blocking(move || {
@@ -185,14 +210,14 @@ impl Pipeline {
         .await;
         let Ok(batch) = judged else {
             self.store.unclaim(&claims, Duration::from_secs(1)).await?;
-            return Ok(());
+            return Ok(n);
         };
         let result = self.settle(batch).await;
         if result.is_err() {
             // Best effort: if the database is away, the claim runs out by itself.
             let _ = self.store.unclaim(&claims, Duration::ZERO).await;
         }
-        result
+        result.map(|()| n)
     }
 
     /// Settles; what the database refuses is halved until the one that it will not take is alone.

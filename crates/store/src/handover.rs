@@ -39,6 +39,7 @@ pub struct Handover(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     wake: Notify,
+    large: Notify,
     slots: Arc<Semaphore>,
     batches: Mutex<VecDeque<Batch>>,
     /// Something was committed that was not handed over, or may have been.
@@ -81,6 +82,7 @@ impl Handover {
     pub fn new(slots: usize) -> Self {
         Self(Arc::new(Inner {
             wake: Notify::new(),
+            large: Notify::new(),
             slots: Arc::new(Semaphore::new(slots)),
             batches: Mutex::default(),
             // What a process before this one left.
@@ -92,6 +94,11 @@ impl Handover {
     /// Rung after each commit that brought something to read. It is only a hint.
     pub fn bell(&self) -> &Notify {
         &self.0.wake
+    }
+
+    /// Rung, too, when what was committed may be too large for the ordinary way.
+    pub fn large_bell(&self) -> &Notify {
+        &self.0.large
     }
 
     /// Something waits in the database.

@@ -253,7 +253,11 @@ impl Intake for StoreIntake {
         let octets: usize = batch.iter().map(|delivery| delivery.bytes.len()).sum();
         let slot = if (1..=LARGE_BATCH).contains(&octets) { self.handover.slot().await } else { None };
         if slot.is_none() {
-            return self.commit(batch, advance, None).await;
+            let accepted = self.commit(batch, advance, None).await?;
+            if octets > LARGE_BATCH {
+                self.handover.large_bell().notify_one();
+            }
+            return Ok(accepted);
         }
         let intake = self.clone();
         let done = self.handover.to_its_end(async move { intake.commit(batch, advance, slot).await }).await;

@@ -57,16 +57,28 @@ fn interval(duration: Duration) -> Result<PgInterval, StoreError> {
 impl Store {
     /// Claims what waits, oldest first. Empty when nothing does.
     pub async fn claim_waiting(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
-        self.claim(limits, i64::MAX).await
+        self.claim(limits, -1, i64::MAX).await
     }
 
-    /// As [`Store::claim_waiting`], but leaves to others what is larger than `limits.bytes`: such letters cost memory, and whoever
-    /// takes them must see to it that it takes one at a time.
+    /// As [`Store::claim_waiting`], but leaves to others what is larger than `limits.bytes`.
     pub async fn claim_small(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
-        self.claim(limits, i64::try_from(limits.bytes).unwrap_or(i64::MAX)).await
+        self.claim(limits, -1, i64::try_from(limits.bytes).unwrap_or(i64::MAX)).await
     }
 
-    async fn claim(&self, limits: ClaimLimits, largest: i64) -> Result<Vec<Claimed>, StoreError> {
+    /// One of those that [`Store::claim_small`] leaves: each costs memory, and whoever takes them must see to it that it takes
+    /// one at a time.
+    pub async fn claim_large(&self, limits: ClaimLimits) -> Result<Vec<Claimed>, StoreError> {
+        let beyond = i64::try_from(limits.bytes).unwrap_or(i64::MAX);
+        self.claim(ClaimLimits { count: 1, ..limits }, beyond, i64::MAX).await
+    }
+
+    /// What waits and is larger than `beyond` octets and no larger than `largest`.
+    async fn claim(
+        &self,
+        limits: ClaimLimits,
+        beyond: i64,
+        largest: i64,
+    ) -> Result<Vec<Claimed>, StoreError> {
         let hold = interval(limits.hold)?;
         let rows = Careful::of(self.pool()).await?.run(PATIENCE, async |connection| {
             let rows = sqlx::query!(
@@ -74,7 +86,7 @@ impl Store {
             with picked as (
                 select id, size, attempts from deliveries
                 where state = 'waiting' and not_before <= now() and (claimed_until is null or claimed_until < now())
-                  and size <= $5
+                  and size > $6 and size <= $5
                 order by id limit $1 for update skip locked
             ), ranked as (
                 select id, attempts, row_number() over (order by id) as n, sum(size) over (order by id) as upto,
@@ -93,6 +105,7 @@ impl Store {
             i32::try_from(limits.alone_from).unwrap_or(i32::MAX),
             hold,
             largest,
+            beyond,
         )
         .fetch_all(&mut *connection)
         .await?;

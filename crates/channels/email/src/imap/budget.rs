@@ -29,6 +29,11 @@ impl MemoryBudget {
         Self { kilobytes, total, large: Arc::new(Semaphore::new(1)) }
     }
 
+    /// The lane of large letters: whoever handles one elsewhere in the process takes it as well.
+    pub fn large(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.large)
+    }
+
     /// What one batch may cost, so that several are on their way at once: one is fetched while another is committed.
     pub(crate) fn share(&self) -> u64 {
         u64::from(self.total) * 1024 / 4
