@@ -6,6 +6,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use smista_domain::Lang;
 
+/// Narrower than that a table of ten columns cannot be read.
+const NARROWEST: u16 = 40;
+
 /// How wide output is where there is no terminal to ask.
 const WIDTH_WITHOUT_TERMINAL: u16 = 140;
 
@@ -13,7 +16,8 @@ const WIDTH_WITHOUT_TERMINAL: u16 = 140;
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
+    // Some terminals say that they have no width at all.
+    if table.width().is_none_or(|width| width < NARROWEST) {
         table.set_width(WIDTH_WITHOUT_TERMINAL);
     }
     table.set_header(headings.iter().copied());
