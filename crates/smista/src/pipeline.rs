@@ -201,23 +201,46 @@ impl Pipeline {
         if n == 0 {
             return Ok(0);
         }
-        let claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
+        let mut claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
         let (town, give_up_after) = (self.town.clone(), self.settings.give_up_after);
         let judged = tokio::task::spawn_blocking(move || {
             let rules = town.rules();
             claimed.into_iter().map(|c| judge_one(&town, &rules, &c, give_up_after)).collect::<Vec<_>>()
         })
         .await;
-        let Ok(batch) = judged else {
+        let Ok(mut batch) = judged else {
             self.store.unclaim(&claims, Duration::from_secs(1)).await?;
             return Ok(n);
         };
-        let result = self.settle(batch).await;
+        let result = async {
+            self.absolve(&mut batch, &mut claims).await?;
+            self.settle(batch).await
+        };
+        let result = result.await;
         if result.is_err() {
             // Best effort: if the database is away, the claim runs out by itself.
             let _ = self.store.unclaim(&claims, Duration::ZERO).await;
         }
         result.map(|()| n)
+    }
+
+    /// Who was read without harm is no longer suspected of having brought down a reader before: it sat beside a crash, or was being
+    /// settled. Nothing to do for nearly all.
+    async fn absolve(&self, batch: &mut [Settlement], claims: &mut [(i64, i32)]) -> Result<(), StoreError> {
+        let suspected = |attempts: i32| (2..=self.settings.give_up_after).contains(&attempts);
+        let suspects: Vec<(i64, i32)> =
+            claims.iter().copied().filter(|(_, attempts)| suspected(*attempts)).collect();
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        self.store.survived(&suspects).await?;
+        let attempts = batch.iter_mut().map(|item| &mut item.attempts);
+        for count in attempts.chain(claims.iter_mut().map(|(_, attempts)| attempts)) {
+            if suspected(*count) {
+                *count = 1;
+            }
+        }
+        Ok(())
     }
 
     /// Settles; what the database refuses is halved until the one that it will not take is alone.

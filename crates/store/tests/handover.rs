@@ -147,3 +147,21 @@ async fn after_the_pipeline_has_stopped_everything_waits_in_the_database() {
     assert_eq!(rows(&desk).await, ["INBOX/1/1 0", "INBOX/1/2 0", "INBOX/1/3 0"]);
     assert_eq!(desk.store.claim_waiting(LIMITS).await.unwrap().len(), 3);
 }
+
+/// Only attempts that ended in the reading count against a delivery; whoever else has claimed it meanwhile is left alone.
+#[tokio::test]
+async fn what_is_read_without_harm_is_not_suspected_any_more() {
+    let desk = desk(0).await;
+    desk.intake.accept(vec![letter(1, 0)], None).await.unwrap();
+    let limits = ClaimLimits { hold: Duration::ZERO, ..LIMITS };
+    let mut claimed = Vec::new();
+    for _ in 0..4 {
+        claimed = desk.store.claim_waiting(limits).await.unwrap();
+    }
+    let (id, attempts) = (claimed[0].id, claimed[0].attempts);
+    assert_eq!(attempts, 4);
+    desk.store.survived(&[(id, attempts - 1)]).await.unwrap();
+    assert_eq!(rows(&desk).await, ["INBOX/1/1 4 f"], "the claim before this one has nothing to say");
+    desk.store.survived(&[(id, attempts)]).await.unwrap();
+    assert_eq!(rows(&desk).await, ["INBOX/1/1 1 f"]);
+}

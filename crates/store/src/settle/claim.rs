@@ -147,6 +147,26 @@ impl Store {
         Ok(claimed)
     }
 
+    /// These have been read without harm, whatever becomes of their settling: only attempts that ended in the reading count
+    /// against a delivery, and it keeps the present one. To be settled with `attempts` = 1 from now on.
+    pub async fn survived(&self, claims: &[(i64, i32)]) -> Result<(), StoreError> {
+        let (ids, attempts): (Vec<i64>, Vec<i32>) = claims.iter().copied().unzip();
+        Careful::of(self.pool())
+            .await?
+            .run(PATIENCE, async |connection| {
+                sqlx::query!(
+                    "update deliveries d set attempts = 1 from unnest($1::bigint[], $2::int[]) as c(id, attempts)
+                      where d.id = c.id and d.attempts = c.attempts and d.state = 'waiting'",
+                    &ids,
+                    &attempts,
+                )
+                .execute(connection)
+                .await?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Gives claimed deliveries back without counting the attempt (shutdown, database trouble), not before `delay` is over.
     pub async fn unclaim(&self, claims: &[(i64, i32)], delay: Duration) -> Result<(), StoreError> {
         let (ids, attempts): (Vec<i64>, Vec<i32>) = claims.iter().copied().unzip();
