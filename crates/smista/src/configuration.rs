@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
-use smista_domain::{KindId, Lang, SectorId};
+use smista_domain::{ChannelName, KindId, Lang, SectorId};
 use smista_email::{EmailSettings, read::ReadSettings};
 use smista_settings::{
     Diagnostic, Diagnostics, Environment, FileId, Loaded, Queue, Section, Sectors, Severity, Sources, Span,
@@ -183,9 +183,9 @@ fn sector_row(sector: &smista_settings::Sector, town: &Town) -> SectorRow {
 }
 
 impl Configuration {
-    /// How letters are read: our own addresses and domains.
-    pub(crate) fn reading(&self) -> ReadSettings {
-        ReadSettings {
+    /// How letters are read: by each mailbox's settings; what belongs to none (imports) with the forms of all.
+    pub(crate) fn readings(&self) -> Readings {
+        let common = ReadSettings {
             own_addresses: self
                 .mailboxes
                 .iter()
@@ -194,7 +194,38 @@ impl Configuration {
                 .collect(),
             own_domains: self.town.comune.domains.iter().map(|d| d.to_lowercase()).collect(),
             ..ReadSettings::default()
+        };
+        let of = |mailbox: &EmailSettings| ReadSettings {
+            keep_automatic: mailbox.keep_automatic,
+            forms: mailbox.forms.clone(),
+            ..common.clone()
+        };
+        Readings {
+            mailboxes: self.mailboxes.iter().map(|m| (m.name.clone(), of(m))).collect(),
+            others: ReadSettings {
+                forms: self.mailboxes.iter().flat_map(|m| m.forms.iter().cloned()).collect(),
+                ..common
+            },
         }
+    }
+}
+
+/// How the letters of each channel are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Readings {
+    mailboxes: BTreeMap<ChannelName, ReadSettings>,
+    others: ReadSettings,
+}
+
+impl Readings {
+    /// The settings of a channel: its mailbox's, or those of what is no mailbox (`email/import`).
+    pub(crate) fn of(&self, channel: &ChannelName) -> &ReadSettings {
+        self.mailboxes.get(channel).unwrap_or(&self.others)
+    }
+
+    /// The settings of what is no mailbox.
+    pub(crate) fn others(&self) -> &ReadSettings {
+        &self.others
     }
 }
 

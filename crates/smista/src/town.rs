@@ -9,19 +9,19 @@ use smista_email::read::ReadSettings;
 use smista_store::settle::{Claimed, Verdict};
 use smista_triage::{Context, Rules, decide};
 
-use crate::clock;
+use crate::{clock, configuration::Readings};
 
 /// What judging deliveries needs.
 pub(crate) struct Town {
     pub(crate) time_zone: TimeZone,
     pub(crate) reopen_days: u16,
-    pub(crate) reading: ReadSettings,
+    readings: Readings,
     rules: RwLock<Rules>,
 }
 
 impl Town {
-    pub(crate) fn new(time_zone: TimeZone, reopen_days: u16, reading: ReadSettings, rules: Rules) -> Self {
-        Self { time_zone, reopen_days, reading, rules: RwLock::new(rules) }
+    pub(crate) fn new(time_zone: TimeZone, reopen_days: u16, readings: Readings, rules: Rules) -> Self {
+        Self { time_zone, reopen_days, readings, rules: RwLock::new(rules) }
     }
 
     /// The rules that decide now. A batch keeps the ones that it began with.
@@ -81,12 +81,11 @@ impl Town {
                     recognise: false,
                 };
                 let reopened;
-                let settings = if claimed.reopened() {
-                    reopened = ReadSettings { keep_everything: true, ..self.reading.clone() };
-                    &reopened
-                } else {
-                    &self.reading
-                };
+                let mut settings = self.readings.of(channel);
+                if claimed.reopened() {
+                    reopened = ReadSettings { keep_everything: true, ..settings.clone() };
+                    settings = &reopened;
+                }
                 smista_email::read::read(&delivery, settings).map_err(|unreadable| unreadable.to_string())
             }
             kind @ (ChannelKind::Meta | ChannelKind::Phone | ChannelKind::Desk) => {
@@ -135,7 +134,7 @@ mod tests {
         let (configuration, _) = configuration::read(here.join("../../config"), environment, true);
         let configuration = configuration.expect("the sample configuration is good");
         let rules = configuration.ruleset.as_ref().expect("with rules").rules.clone();
-        let town = Town::new(TimeZone::UTC, 30, configuration.reading(), rules.clone());
+        let town = Town::new(TimeZone::UTC, 30, configuration.readings(), rules.clone());
         let letter = here.join("demo/letters/31-pubblicita-motori-di-ricerca.eml");
         let mut claimed = Claimed {
             id: 1,

@@ -57,6 +57,8 @@ fn message(own: &str, refs: &[&str], sender: &str) -> Message {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     }
 }

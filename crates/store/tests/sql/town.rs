@@ -106,6 +106,8 @@ impl Letter {
             place: None,
             certified: None,
             protocol: None,
+            form: None,
+            forwarded_by: None,
             notes: Vec::new(),
         };
         let decision = Decision {

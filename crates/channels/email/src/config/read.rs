@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 use smista_domain::{ChannelKind, ChannelName, Text};
 use smista_settings::{Diagnostic, Section, Span, Spanned, why_unreadable};
 
-use super::{After, EmailSettings, Password, Start, TlsMode, codes, folder_key};
+use super::{After, EmailSettings, Password, Start, TlsMode, codes, folder_key, form};
 use crate::imap::tls;
 
 /// 25 MB: what mail servers usually take.
@@ -73,6 +73,10 @@ impl Reader {
         let max = self.number("max_message_bytes", 100_000, 1_000_000_000, MAX_MESSAGE_BYTES);
         let expires = self.section.date("password_expires");
         self.sound &= expires.is_some() || !self.section.has("password_expires");
+        let automatic = self.section.choice("automatic", &[("ignore", false), ("keep", true)]);
+        let keep_automatic = self.or_default("automatic", automatic, false);
+        let forms = form::read_all(self.section.tables("form"));
+        self.sound &= forms.is_some();
         self.section.finish();
         if !self.sound {
             return None;
@@ -91,6 +95,8 @@ impl Reader {
             poll: Duration::from_secs(poll.unsigned_abs()),
             max_message_bytes: usize::try_from(max).unwrap_or(usize::MAX),
             password_expires: expires.map(|d| d.value),
+            keep_automatic,
+            forms: forms?,
         })
     }
 

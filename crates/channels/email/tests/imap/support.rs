@@ -45,6 +45,8 @@ pub fn settings(port: u16, tls: TlsMode) -> EmailSettings {
         poll: Duration::from_mins(1),
         max_message_bytes: 26_214_400,
         password_expires: None,
+        keep_automatic: false,
+        forms: Vec::new(),
     }
 }
 
