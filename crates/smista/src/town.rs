@@ -6,10 +6,13 @@ use std::sync::{PoisonError, RwLock};
 use jiff::{SignedDuration, tz::TimeZone};
 use smista_domain::{ChannelKind, ChannelName, Delivery, DeliveryKey, IgnoreReason, Reading, Upstream};
 use smista_email::read::ReadSettings;
-use smista_store::settle::{Claimed, Verdict};
+use smista_store::settle::{Claimed, FLOOD, Verdict, Watched};
 use smista_triage::{Context, Rules, decide};
 
 use crate::{clock, configuration::Readings};
+
+/// The comune's own forms and domains may send so many times what others may.
+const TRUSTED_FACTOR: u32 = 20;
 
 /// What judging deliveries needs.
 pub(crate) struct Town {
@@ -67,6 +70,18 @@ impl Town {
         }
     }
 
+    /// Whose letters are counted with this one, and how many of them are too many. Not what a person let through.
+    pub(crate) fn watched(&self, claimed: &Claimed, verdict: &Verdict) -> Option<Watched> {
+        let (Verdict::Message { message, .. }, false) = (verdict, claimed.let_through()) else { return None };
+        let limit = self.readings.flood(&claimed.channel.parse().ok()?)?;
+        let form = message.form.as_ref().map(|f| &f.from);
+        let clerk = message.forwarded_by.as_ref().and_then(|c| c.address.as_ref());
+        let sender = form.or(clerk).or(message.sender.address.as_ref())?;
+        let trusted = form.is_some() || self.readings.is_internal(sender);
+        let limit = if trusted { limit.saturating_mul(TRUSTED_FACTOR) } else { limit };
+        Some(Watched { sender: sender.clone(), limit })
+    }
+
     fn read(&self, channel: &ChannelName, claimed: &Claimed) -> Result<Reading, String> {
         match channel.kind() {
             ChannelKind::Email => {
@@ -112,6 +127,7 @@ pub(crate) fn reason_in_italian(reason: &str) -> &str {
         (IgnoreReason::PecReceipt, "PEC: ricevuta di altro tipo"),
     ];
     match reason {
+        FLOOD => "troppe lettere dello stesso mittente in poco tempo",
         "double" => "doppione",
         "vanished" => "sparito dalla casella prima di essere letto",
         other => OWN.iter().find(|(r, _)| r.as_str() == other).map_or(other, |(_, it)| it),

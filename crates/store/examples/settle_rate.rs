@@ -90,6 +90,7 @@ async fn main() {
                 attempts: c.attempts,
                 channel: c.channel.clone(),
                 reopened: false,
+                watched: None,
                 verdict: verdict(c.id),
             })
             .collect();

@@ -61,6 +61,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             max_message_bytes: 26_214_400,
             password_expires: None,
             keep_automatic: false,
+            forwards: true,
+            flood: 0,
             forms: Vec::new(),
         };
         let intake = MemoryIntake::new(&name);

@@ -168,6 +168,10 @@ pub struct EmailSettings {
     pub password_expires: Option<Date>,
     /// Automatic mail and mailing lists are messages, with a note, instead of being ignored.
     pub keep_automatic: bool,
+    /// Of a citizen's letter that a clerk sends on, the citizen is the sender.
+    pub forwards: bool,
+    /// More letters of one sender within ten minutes are a flood; 0: any number is taken.
+    pub flood: u32,
     /// The web forms whose letters come here.
     pub forms: Vec<FormSettings>,
 }

@@ -61,6 +61,7 @@ fn parse(path: &Path) -> Case {
             "own" => settings.own_addresses.push(value.to_owned()),
             "form" => settings.forms.push(form(value)),
             "keep-automatic" => settings.keep_automatic = value == "true",
+            "forwards" => settings.forwards = value == "true",
             "keep-everything" => settings.keep_everything = value == "true",
             "expect" => {
                 let mut words = value.splitn(3, ' ');

@@ -167,6 +167,7 @@ impl Town {
                 attempts: 1,
                 channel: "email/urp".to_owned(),
                 reopened: false,
+                watched: None,
                 verdict: letter.verdict(),
             })
             .collect();

@@ -13,6 +13,8 @@ use crate::imap::tls;
 /// 25 MB: what mail servers usually take.
 const MAX_MESSAGE_BYTES: i64 = 26_214_400;
 const POLL_SECS: i64 = 120;
+/// Nobody writes so many letters in ten minutes.
+const FLOOD: i64 = 60;
 const DELETE_AFTER_DAYS: i64 = 30;
 /// 143 and 993 (RFC 8314 3.2).
 const PORTS: [(TlsMode, u16); 3] = [(TlsMode::Implicit, 993), (TlsMode::StartTls, 143), (TlsMode::None, 143)];
@@ -75,6 +77,9 @@ impl Reader {
         self.sound &= expires.is_some() || !self.section.has("password_expires");
         let automatic = self.section.choice("automatic", &[("ignore", false), ("keep", true)]);
         let keep_automatic = self.or_default("automatic", automatic, false);
+        let forwards = self.section.choice("forwards", &[("citizen", true), ("clerk", false)]);
+        let forwards = self.or_default("forwards", forwards, true);
+        let flood = self.number("flood", 0, 1_000_000, FLOOD);
         let forms = form::read_all(self.section.tables("form"));
         self.sound &= forms.is_some();
         self.section.finish();
@@ -96,6 +101,8 @@ impl Reader {
             max_message_bytes: usize::try_from(max).unwrap_or(usize::MAX),
             password_expires: expires.map(|d| d.value),
             keep_automatic,
+            forwards,
+            flood: u32::try_from(flood).unwrap_or(0),
             forms: forms?,
         })
     }

@@ -7,7 +7,8 @@
 //! The stages, each a module: `header` splits the head, `structure` the parts, `transfer` and `charset` undo
 //! encodings, `words` and `params` read header values, `body` chooses the text and lists attachments (`html`,
 //! `clean`), `quote` splits the writer's words from what is quoted, `sender` and `thread` say who and what it
-//! belongs to, `form` what came through a web form, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
+//! belongs to, `form` what came through a web form,
+//! `forward` whose letter a clerk sends on, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
 //! mail: what follows sees the citizen's letter, as if it had come by ordinary mail. `segnatura` reads the protocol facts of
 //! other administrations; both read XML through `xml`.
 //!
@@ -18,6 +19,7 @@ mod body;
 mod charset;
 mod clean;
 pub mod form;
+mod forward;
 mod header;
 mod html;
 pub mod notes;
@@ -36,8 +38,9 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use mail_parser::{HeaderValue, parsers::MessageStream};
-use smista_domain::{Delivery, Message, Reading, Sender, ThreadKeys, Unreadable};
+use smista_domain::{Delivery, IgnoreReason, Message, Reading, Sender, ThreadKeys, Unreadable};
 
+use quote::Split;
 use structure::{Limits, Part};
 
 /// How letters of a mailbox are read.
@@ -57,6 +60,8 @@ pub struct ReadSettings {
     pub max_depth: usize,
     /// Automatic mail and mailing lists are messages (with a note) instead of being ignored. Bounces and own mail never are.
     pub keep_automatic: bool,
+    /// Of a citizen's letter that a clerk sends on, the citizen is the sender.
+    pub forwards: bool,
     /// Nothing is ignored, bounces and own mail included: a person has said that this letter is one (reopened).
     pub keep_everything: bool,
 }
@@ -71,8 +76,21 @@ impl Default for ReadSettings {
             max_parts: 1000,
             max_depth: 30,
             keep_automatic: false,
+            forwards: true,
             keep_everything: false,
         }
+    }
+}
+
+impl ReadSettings {
+    /// True for an address of the administration's own domains, or of a subdomain.
+    pub fn is_internal(&self, address: &str) -> bool {
+        let Some((_, host)) = address.rsplit_once('@') else { return false };
+        let host = host.to_lowercase();
+        self.own_domains.iter().map(|d| d.trim_start_matches('@').to_lowercase()).any(|domain| {
+            !domain.is_empty()
+                && (host == domain || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.')))
+        })
     }
 }
 
@@ -115,7 +133,17 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     }
     let form = form::of(&settings.forms, sender.address.as_deref(), &subject);
     let found = automatic::detect(&root, &subject, sender.address.as_deref(), settings);
-    if let Some(found) = found.filter(|_| form.is_none()) {
+    // Of certified mail the certified sender stands.
+    let forward = form
+        .is_none()
+        .then(|| forward::find(&root, &content.text, &subject, &sender, settings))
+        .flatten()
+        .filter(|_| opened.certified().is_none());
+    // One of our mailboxes that sends a citizen's letter on to another is no loop.
+    let spared = |found: &automatic::Automatic| {
+        form.is_some() || (forward.is_some() && found.reason == IgnoreReason::OwnMail)
+    };
+    if let Some(found) = found.filter(|found| !spared(found)) {
         return Ok(Reading::Ignored { reason: found.reason, about: found.about, receipt: None });
     }
     let kept = form.is_none() && (settings.keep_automatic || settings.keep_everything) && {
@@ -169,9 +197,18 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         sender = filled.sender.unwrap_or(sender);
         if let Some(text) = filled.text {
             let kept = [text.signature, filled.rest].into_iter().filter(|s| !s.is_empty());
-            split = quote::Split { signature: kept.collect::<Vec<_>>().join("\n\n"), ..text };
+            split = Split { signature: kept.collect::<Vec<_>>().join("\n\n"), ..text };
         }
         (place, filled_in) = (filled.place, Some(filled.form));
+    }
+    let mut forwarded_by = None;
+    if let Some(forward) = forward {
+        note(true, notes::FORWARDED);
+        thread::add_names(&mut thread.refs, thread.own.as_deref(), forward.refs);
+        if let Some(own) = forward.split {
+            split = Split { quoted: forward::kept(&forward.words, &sender, &own.quoted), ..own };
+        }
+        forwarded_by = Some(std::mem::replace(&mut sender, forward.sender));
     }
     for attachment in &mut content.attachments {
         attachment.part.splice(..0, opened.path.iter().copied());
@@ -192,7 +229,7 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         certified: opened.certified(),
         protocol: segnatura::find(&root),
         form: filled_in,
-        forwarded_by: None,
+        forwarded_by,
         notes: notes.into_iter().map(str::to_owned).collect(),
     })))
 }
