@@ -9,3 +9,5 @@ create table flood_counts (
   counted_at  timestamptz not null default now(),
   primary key (sender, slot)
 );
+
+select lock_down();
