@@ -15,6 +15,7 @@ mod cuts;
 mod daemons;
 mod demo;
 mod forgotten;
+mod forms;
 mod known_failures;
 mod line;
 mod mailboxes;

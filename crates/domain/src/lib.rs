@@ -20,7 +20,7 @@ pub use channel::{
 pub use decision::{Alternative, Decision, Evidence, Priority, Vote, VoteSubject};
 pub use delivery::{Announced, Delivery, DeliveryKey, Digest, Known, Upstream};
 pub use errors::chain;
-pub use message::{Attachment, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};
+pub use message::{Attachment, Form, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};
 pub use names::{ChannelKind, ChannelName, InvalidName, KindId, Number, RulesetId, SectorId};
 pub use outcome::{DeliveryState, EntryState, Outcome};
 pub use pec::{

@@ -81,6 +81,19 @@ pub struct ThreadKeys {
     pub fingerprint: String,
 }
 
+/// What is known of a message that came through a web form of the administration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Form {
+    /// The address from which the form's letters come.
+    pub from: String,
+    /// The category that the citizen chose, in our words where the settings translate it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub category: Option<String>,
+    /// The citizen's telephone number, as it was written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub phone: Option<String>,
+}
+
 /// Normalised content of one message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
@@ -117,6 +130,12 @@ pub struct Message {
     /// The protocol facts of another administration's letter (`segnatura.xml`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
+    /// The web form that it came through. Its sender is the citizen who filled it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
+    /// The clerk who sent it on. Its sender is the citizen whose letter it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded_by: Option<Sender>,
     /// What the clerk should know: `text was cut at 1 MB`, `only the first 64 kB were fetched`. Codes, see docs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
-use smista_domain::{KindId, Lang, SectorId};
+use smista_domain::{ChannelName, KindId, Lang, SectorId};
 use smista_email::{EmailSettings, read::ReadSettings};
 use smista_settings::{
     Diagnostic, Diagnostics, Environment, FileId, Loaded, Queue, Section, Sectors, Severity, Sources, Span,
@@ -183,9 +183,9 @@ fn sector_row(sector: &smista_settings::Sector, town: &Town) -> SectorRow {
 }
 
 impl Configuration {
-    /// How letters are read: our own addresses and domains.
-    pub(crate) fn reading(&self) -> ReadSettings {
-        ReadSettings {
+    /// How letters are read: by each mailbox's settings; what belongs to none (imports) with the forms of all.
+    pub(crate) fn readings(&self) -> Readings {
+        let common = ReadSettings {
             own_addresses: self
                 .mailboxes
                 .iter()
@@ -194,7 +194,52 @@ impl Configuration {
                 .collect(),
             own_domains: self.town.comune.domains.iter().map(|d| d.to_lowercase()).collect(),
             ..ReadSettings::default()
+        };
+        let of = |mailbox: &EmailSettings| ReadSettings {
+            keep_automatic: mailbox.keep_automatic,
+            forwards: mailbox.forwards,
+            forms: mailbox.forms.clone(),
+            ..common.clone()
+        };
+        Readings {
+            mailboxes: self.mailboxes.iter().map(|m| (m.name.clone(), of(m))).collect(),
+            floods: self.mailboxes.iter().map(|m| (m.name.clone(), m.flood)).collect(),
+            others: ReadSettings {
+                forms: self.mailboxes.iter().flat_map(|m| m.forms.iter().cloned()).collect(),
+                ..common
+            },
         }
+    }
+}
+
+/// How the letters of each channel are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Readings {
+    mailboxes: BTreeMap<ChannelName, ReadSettings>,
+    /// How many letters of one sender within ten minutes are still no flood; 0: any number.
+    floods: BTreeMap<ChannelName, u32>,
+    others: ReadSettings,
+}
+
+impl Readings {
+    /// The settings of a channel: its mailbox's, or those of what is no mailbox (`email/import`).
+    pub(crate) fn of(&self, channel: &ChannelName) -> &ReadSettings {
+        self.mailboxes.get(channel).unwrap_or(&self.others)
+    }
+
+    /// How many letters of one sender within ten minutes a channel takes. None: any number (imports: a person wanted them).
+    pub(crate) fn flood(&self, channel: &ChannelName) -> Option<u32> {
+        self.floods.get(channel).copied().filter(|limit| *limit > 0)
+    }
+
+    /// True for an address of the administration's own domains.
+    pub(crate) fn is_internal(&self, address: &str) -> bool {
+        self.others.is_internal(address)
+    }
+
+    /// The settings of what is no mailbox.
+    pub(crate) fn others(&self) -> &ReadSettings {
+        &self.others
     }
 }
 
@@ -239,6 +284,23 @@ pub(crate) fn recompile(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_mailbox_is_read_as_it_says_and_what_is_none_with_the_forms_of_all() {
+        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/config/valid/modulo");
+        let environment: Environment = [("SMISTA_COMUNE__DOMAINS", "comune.example")].into_iter().collect();
+        let (configuration, _) = read(dir, environment, false);
+        let readings = configuration.expect("a good configuration").readings();
+        let channel = |name: &str| name.parse::<ChannelName>().expect("a channel");
+        let (urp, import) = (channel("email/urp"), channel("email/import"));
+        assert!(readings.of(&urp).keep_automatic && !readings.of(&urp).forwards);
+        assert!(!readings.of(&import).keep_automatic && readings.of(&import).forwards);
+        assert_eq!((readings.of(&urp).forms.len(), readings.of(&import).forms.len()), (2, 2));
+        assert_eq!((readings.flood(&urp), readings.flood(&import)), (None, None));
+        assert!(
+            readings.is_internal("Anna@Uffici.Comune.example") && !readings.is_internal("a@incomune.example")
+        );
+    }
 
     #[test]
     fn a_kept_ruleset_is_compiled_again_with_the_settings_that_it_was_made_with() {

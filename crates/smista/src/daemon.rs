@@ -114,7 +114,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     let town = Arc::new(Town::new(
         configuration.town.comune.time_zone.clone(),
         configuration.town.queue.reopen_days,
-        configuration.reading(),
+        configuration.readings(),
         rules,
     ));
     let _ = town_cell.set(town.clone());

@@ -41,7 +41,7 @@ pub(crate) async fn sort(store: &Store, configuration: &Configuration, rules: Ru
     let town = Town::new(
         configuration.town.comune.time_zone.clone(),
         configuration.town.queue.reopen_days,
-        configuration.reading(),
+        configuration.readings(),
         rules,
     );
     let pipeline = Pipeline {

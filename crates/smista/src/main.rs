@@ -176,7 +176,13 @@ impl Call {
                 let (lang, json) = (self.lang, self.global.json);
                 let configuration = self.usable()?;
                 let ruleset = configuration.ruleset.as_ref().ok_or_else(broken_rules)?;
-                cli::rules::explain_file(&args.what, &ruleset.rules, &configuration.reading(), lang, json)
+                cli::rules::explain_file(
+                    &args.what,
+                    &ruleset.rules,
+                    configuration.readings().others(),
+                    lang,
+                    json,
+                )
             }
             Command::Status => self.status().await,
             command => self.with_database(command).await,

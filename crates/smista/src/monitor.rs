@@ -175,10 +175,38 @@ impl Monitor {
         }
     }
 
+    /// Says which channels have letters of a flood in quarantine.
+    fn floods(&self, numbers: &Numbers) {
+        for row in &numbers.backlog {
+            let (channel, n) = (&row.channel, row.flooded);
+            let subject = format!("flood of {channel}");
+            if n == 0 {
+                self.health.clear("flood", &subject);
+                continue;
+            }
+            self.health.raise(
+                "flood",
+                &subject,
+                Severity::Warning,
+                Text::new(
+                    format!("{n} lettere di {channel} attendono in quarantena: troppe dello stesso mittente in poco tempo"),
+                    format!("{n} letters of {channel} wait in quarantine: too many of one sender in a short time"),
+                ),
+                Text::new(
+                    "Guardarle con `smista deliveries list --state quarantined`; poi `deliveries retry` le lascia \
+                     passare, `deliveries ignore` le mette via. Il limite è «flood» in [[email]].",
+                    "Look at them with `smista deliveries list --state quarantined`; then `deliveries retry` lets \
+                     them through, `deliveries ignore` puts them away. The limit is 'flood' in [[email]].",
+                ),
+            );
+        }
+    }
+
     /// Raises and clears what the numbers tell.
     fn judge(&self, numbers: &Numbers) {
+        self.floods(numbers);
         let quarantined: BTreeMap<&str, i64> =
-            numbers.backlog.iter().map(|b| (b.channel.as_str(), b.quarantined)).collect();
+            numbers.backlog.iter().map(|b| (b.channel.as_str(), b.quarantined - b.flooded)).collect();
         for (channel, n) in quarantined {
             // Under a name of its own: a channel's recovery does not clear it.
             let subject = format!("quarantine of {channel}");
@@ -247,6 +275,7 @@ mod tests {
                 waiting: 0,
                 announced,
                 quarantined: 0,
+                flooded: 0,
                 upstream_due: 0,
                 oldest_waiting: None,
             };

@@ -324,6 +324,7 @@ fn judge_one(town: &Town, rules: &smista_triage::Rules, claimed: &Claimed, give_
         attempts: claimed.attempts,
         channel: claimed.channel.clone(),
         reopened: claimed.reopened(),
+        watched: town.watched(claimed, &verdict),
         verdict,
     }
 }

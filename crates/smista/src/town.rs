@@ -6,22 +6,25 @@ use std::sync::{PoisonError, RwLock};
 use jiff::{SignedDuration, tz::TimeZone};
 use smista_domain::{ChannelKind, ChannelName, Delivery, DeliveryKey, IgnoreReason, Reading, Upstream};
 use smista_email::read::ReadSettings;
-use smista_store::settle::{Claimed, Verdict};
+use smista_store::settle::{Claimed, FLOOD, Verdict, Watched};
 use smista_triage::{Context, Rules, decide};
 
-use crate::clock;
+use crate::{clock, configuration::Readings};
+
+/// The comune's own forms and domains may send so many times what others may.
+const TRUSTED_FACTOR: u32 = 20;
 
 /// What judging deliveries needs.
 pub(crate) struct Town {
     pub(crate) time_zone: TimeZone,
     pub(crate) reopen_days: u16,
-    pub(crate) reading: ReadSettings,
+    readings: Readings,
     rules: RwLock<Rules>,
 }
 
 impl Town {
-    pub(crate) fn new(time_zone: TimeZone, reopen_days: u16, reading: ReadSettings, rules: Rules) -> Self {
-        Self { time_zone, reopen_days, reading, rules: RwLock::new(rules) }
+    pub(crate) fn new(time_zone: TimeZone, reopen_days: u16, readings: Readings, rules: Rules) -> Self {
+        Self { time_zone, reopen_days, readings, rules: RwLock::new(rules) }
     }
 
     /// The rules that decide now. A batch keeps the ones that it began with.
@@ -67,6 +70,18 @@ impl Town {
         }
     }
 
+    /// Whose letters are counted with this one, and how many of them are too many. Not what a person let through.
+    pub(crate) fn watched(&self, claimed: &Claimed, verdict: &Verdict) -> Option<Watched> {
+        let (Verdict::Message { message, .. }, false) = (verdict, claimed.let_through()) else { return None };
+        let limit = self.readings.flood(&claimed.channel.parse().ok()?)?;
+        let form = message.form.as_ref().map(|f| &f.from);
+        let clerk = message.forwarded_by.as_ref().and_then(|c| c.address.as_ref());
+        let sender = form.or(clerk).or(message.sender.address.as_ref())?;
+        let trusted = form.is_some() || self.readings.is_internal(sender);
+        let limit = if trusted { limit.saturating_mul(TRUSTED_FACTOR) } else { limit };
+        Some(Watched { sender: sender.clone(), limit })
+    }
+
     fn read(&self, channel: &ChannelName, claimed: &Claimed) -> Result<Reading, String> {
         match channel.kind() {
             ChannelKind::Email => {
@@ -81,12 +96,11 @@ impl Town {
                     recognise: false,
                 };
                 let reopened;
-                let settings = if claimed.reopened() {
-                    reopened = ReadSettings { keep_everything: true, ..self.reading.clone() };
-                    &reopened
-                } else {
-                    &self.reading
-                };
+                let mut settings = self.readings.of(channel);
+                if claimed.reopened() {
+                    reopened = ReadSettings { keep_everything: true, ..settings.clone() };
+                    settings = &reopened;
+                }
                 smista_email::read::read(&delivery, settings).map_err(|unreadable| unreadable.to_string())
             }
             kind @ (ChannelKind::Meta | ChannelKind::Phone | ChannelKind::Desk) => {
@@ -113,6 +127,7 @@ pub(crate) fn reason_in_italian(reason: &str) -> &str {
         (IgnoreReason::PecReceipt, "PEC: ricevuta di altro tipo"),
     ];
     match reason {
+        FLOOD => "troppe lettere dello stesso mittente in poco tempo",
         "double" => "doppione",
         "vanished" => "sparito dalla casella prima di essere letto",
         other => OWN.iter().find(|(r, _)| r.as_str() == other).map_or(other, |(_, it)| it),
@@ -135,7 +150,7 @@ mod tests {
         let (configuration, _) = configuration::read(here.join("../../config"), environment, true);
         let configuration = configuration.expect("the sample configuration is good");
         let rules = configuration.ruleset.as_ref().expect("with rules").rules.clone();
-        let town = Town::new(TimeZone::UTC, 30, configuration.reading(), rules.clone());
+        let town = Town::new(TimeZone::UTC, 30, configuration.readings(), rules.clone());
         let letter = here.join("demo/letters/31-pubblicita-motori-di-ricerca.eml");
         let mut claimed = Claimed {
             id: 1,

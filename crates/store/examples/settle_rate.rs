@@ -37,6 +37,8 @@ fn verdict(id: i64) -> Verdict {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     };
     let decision = Decision {
@@ -88,6 +90,7 @@ async fn main() {
                 attempts: c.attempts,
                 channel: c.channel.clone(),
                 reopened: false,
+                watched: None,
                 verdict: verdict(c.id),
             })
             .collect();

@@ -3,7 +3,7 @@
 //! Invariant: no connection of the pool ever looks at another schema than its town's, talks to a server older than 14, or
 //! holds a transaction open while its owner is gone.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection as _, PgConnection, PgPool, Postgres,
@@ -11,7 +11,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{Result, SchemaName, StoreError, error::TOO_OLD};
+use crate::{Result, SchemaName, StoreError, error::TOO_OLD, settle::Recent};
 
 /// The oldest server that will do: `server_version_num` of 14.0.
 const OLDEST_SERVER: u32 = 140_000;
@@ -56,6 +56,8 @@ pub struct Store {
     /// For leases alone: a renewal must not wait behind the work that it covers.
     pub(crate) lease_pool: PgPool,
     pub(crate) options: StoreOptions,
+    /// Whose letters were settled lately.
+    pub(crate) recent: Arc<Recent>,
 }
 
 impl Store {
@@ -70,7 +72,7 @@ impl Store {
     pub fn connect_lazy(options: StoreOptions) -> Self {
         let pool = Self::open(&options, options.max_connections);
         let lease_pool = Self::open(&options, 2);
-        Self { pool, lease_pool, options }
+        Self { pool, lease_pool, options, recent: Arc::default() }
     }
 
     fn open(options: &StoreOptions, max_connections: u32) -> PgPool {

@@ -249,16 +249,18 @@ impl Store {
         }
     }
 
-    /// Puts a quarantined delivery back to be read; one that waits for its next attempt is tried at once.
+    /// Puts a quarantined delivery back to be read; one of a flood is let through this time (`facts.let_through`); one that waits for its next attempt is tried at once.
     pub async fn delivery_retry(&self, id: i64) -> Result<(), DeliveryError> {
         let done = sqlx::query!(
-            "update deliveries set
+            r#"update deliveries set
+                 facts = case when state = 'quarantined' and reason = 'flood'
+                              then coalesce(nullif(facts, 'null'), '{}') || '{"let_through": true}' else facts end,
                  reason = case state when 'quarantined' then null else reason end,
                  attempts = case state when 'quarantined' then 0 else attempts end,
                  claimed_until = case state when 'quarantined' then null else claimed_until end,
                  not_before = now(),
                  state = case state when 'quarantined' then 'waiting' else state end
-             where id = $1 and state in ('quarantined', 'waiting', 'announced')",
+             where id = $1 and state in ('quarantined', 'waiting', 'announced')"#,
             id
         )
         .execute(&self.pool)
@@ -269,8 +271,10 @@ impl Store {
     /// Puts everything that is quarantined (in one channel, or in all) back to be read. Returns how many.
     pub async fn deliveries_retry_all(&self, channel: Option<&str>) -> Result<u64> {
         let done = sqlx::query!(
-            "update deliveries set state = 'waiting', reason = null, attempts = 0, claimed_until = null, not_before = now()
-             where state = 'quarantined' and ($1::text is null or channel = $1)",
+            r#"update deliveries set state = 'waiting', reason = null, attempts = 0, claimed_until = null, not_before = now(),
+                   facts = case when reason = 'flood'
+                                then coalesce(nullif(facts, 'null'), '{}') || '{"let_through": true}' else facts end
+               where state = 'quarantined' and ($1::text is null or channel = $1)"#,
             channel
         )
         .execute(&self.pool)

@@ -60,8 +60,10 @@ pub struct Backlog {
     pub waiting: i64,
     /// Announced by upstream, not served yet.
     pub announced: i64,
-    /// Could not be read.
+    /// Could not be read, or part of a flood.
     pub quarantined: i64,
+    /// Of these: part of a flood.
+    pub flooded: i64,
     /// What upstream must still be told and is due.
     pub upstream_due: i64,
     /// When the oldest that waits was committed.
@@ -236,15 +238,18 @@ async fn numbers(connection: &mut PgConnection) -> Result<Numbers> {
     let backlog = sqlx::query!(
             r#"select coalesce(c.name, d.channel) as "channel!", coalesce(d.waiting, 0) as "waiting!",
                       coalesce(d.announced, 0) as "announced!", coalesce(d.quarantined, 0) as "quarantined!",
+                      coalesce(d.flooded, 0) as "flooded!",
                       coalesce(u.due, 0) as "due!", d.oldest
                from channels c
                full join (select channel, count(*) filter (where state = 'waiting') as waiting,
                                  count(*) filter (where state = 'announced') as announced,
                                  count(*) filter (where state = 'quarantined') as quarantined,
+                                 count(*) filter (where state = 'quarantined' and reason = 'flood') as flooded,
                                  min(accepted_at) filter (where state = 'waiting') as oldest
-                            from (select channel, state, accepted_at from deliveries where state = 'waiting'
+                            from (select channel, state, reason, accepted_at from deliveries where state = 'waiting'
                                   union all
-                                  select channel, state, accepted_at from deliveries where state in ('announced', 'quarantined')) w
+                                  select channel, state, reason, accepted_at from deliveries
+                                   where state in ('announced', 'quarantined')) w
                            group by channel) d on d.channel = c.name
                left join (select channel, count(*) as due from deliveries
                            where upstream = 'pending' and upstream_due <= now() group by channel) u
@@ -290,6 +295,7 @@ async fn numbers(connection: &mut PgConnection) -> Result<Numbers> {
                 waiting: b.waiting,
                 announced: b.announced,
                 quarantined: b.quarantined,
+                flooded: b.flooded,
                 upstream_due: b.due,
                 oldest_waiting: b.oldest.map(sql_time::from_sql),
             })

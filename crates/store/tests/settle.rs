@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use smista_domain::{Decision, Message, Priority, RulesetId, Sender, ThreadKeys};
 use smista_store::{
     Store,
-    settle::{ClaimLimits, Claimed, SettleOptions, Settled, Settlement, Verdict},
+    settle::{ClaimLimits, Claimed, SettleOptions, Settled, Settlement, Verdict, Watched},
 };
 use smista_testkit::postgres::TestStore;
 use tokio::sync::Barrier;
@@ -57,6 +57,8 @@ fn message(own: &str, refs: &[&str], sender: &str) -> Message {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     }
 }
@@ -86,6 +88,7 @@ fn settlement(claimed: &Claimed, message: Message) -> Settlement {
         attempts: claimed.attempts,
         channel: claimed.channel.clone(),
         reopened: false,
+        watched: None,
         verdict: Verdict::Message { message: Box::new(message), decision: Box::new(decision()) },
     }
 }
@@ -389,4 +392,82 @@ async fn a_message_ends_the_wait_for_the_citizen() {
     .await
     .expect("the case");
     assert!(!waits);
+}
+
+/// A letter of a sender of whom more than `limit` letters within ten minutes are too many, received at this second.
+fn watched(claim: &Claimed, sender: &str, limit: u32, second: i64) -> Settlement {
+    let letter = Message {
+        received_at: Timestamp::from_second(second).expect("in range"),
+        ..message(&format!("flood-{}", claim.id), &[], sender)
+    };
+    let watched = Some(Watched { sender: sender.to_owned(), limit });
+    Settlement { watched, ..settlement(claim, letter) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_letters_of_one_sender_wait_in_quarantine_however_many_daemons_settle_them() {
+    let store = TestStore::new().await;
+    let claims = claimed(&store, 200).await;
+    let barrier = Arc::new(Barrier::new(4));
+    let mut daemons = tokio::task::JoinSet::new();
+    for part in claims.chunks(50) {
+        let (store, barrier, part) = (store.another().await, barrier.clone(), part.to_vec());
+        daemons.spawn(async move {
+            barrier.wait().await;
+            let mut quarantined = 0;
+            for pair in part.chunks(2) {
+                let batch: Vec<Settlement> =
+                    pair.iter().map(|c| watched(c, "anna@example.it", 60, 1_790_000_000)).collect();
+                quarantined += store.settle(&batch, &options()).await.expect("settled").quarantined;
+            }
+            store.close().await;
+            quarantined
+        });
+    }
+    let mut quarantined = 0;
+    while let Some(n) = daemons.join_next().await {
+        quarantined += n.expect("no panic");
+    }
+    assert_eq!((quarantined, cases(&store).await), (140, 60));
+    let numbers = store.numbers().await.expect("numbers");
+    let backlog = numbers.backlog.iter().find(|b| b.channel == "email/urp").expect("the channel");
+    assert_eq!((backlog.quarantined, backlog.flooded), (140, 140));
+    adds_up(&store).await;
+
+    // A person lets them through: they are read again, and are no flood this time.
+    assert_eq!(store.deliveries_retry_all(None).await.expect("retried"), 140);
+    let again = store.claim_waiting(ClaimLimits { count: 1000, ..LIMITS }).await.expect("claimed");
+    assert!(again.len() == 140 && again.iter().all(Claimed::let_through));
+    let batch: Vec<Settlement> = again
+        .iter()
+        .map(|c| Settlement { watched: None, ..watched(c, "anna@example.it", 60, 1_790_000_000) })
+        .collect();
+    assert_eq!(store.settle(&batch, &options()).await.expect("settled").opened, 140);
+    adds_up(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn years_of_mail_at_once_are_no_flood_and_a_flood_does_not_begin_anew_every_ten_minutes() {
+    let store = TestStore::new().await;
+    let quarantined = async |seconds: Vec<i64>, sender: &str| {
+        let claims = claimed(&store, i64::try_from(seconds.len()).expect("small")).await;
+        let batch: Vec<Settlement> =
+            claims.iter().zip(seconds).map(|(c, s)| watched(c, sender, 10, s)).collect();
+        store.settle(&batch, &options()).await.expect("settled").quarantined
+    };
+    let begun = 1_790_000_400;
+    assert_eq!(begun % 600, 0);
+    // Two a day for a year, taken in at once.
+    assert_eq!(quarantined((0..730).map(|n| begun - n * 43_200).collect(), "anna@example.it").await, 0);
+    // One by one, each in a batch of its own: the eleventh is too many.
+    let mut all = Vec::new();
+    for second in 0..12 {
+        all.push(quarantined(vec![begun + second], "bruno@example.it").await);
+    }
+    assert_eq!(all, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+    assert_eq!(quarantined(vec![begun + 600], "bruno@example.it").await, 1, "it goes on");
+    assert_eq!(quarantined(vec![begun + 1200], "bruno@example.it").await, 0, "it is over");
+    // What others send meanwhile is theirs.
+    assert_eq!(quarantined(vec![begun + 600; 10], "carla@example.it").await, 0);
+    adds_up(&store).await;
 }

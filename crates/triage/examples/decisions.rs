@@ -131,6 +131,8 @@ fn message(length: usize, numbers: &mut Numbers, words: &[String]) -> Message {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     }
 }

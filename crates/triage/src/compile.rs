@@ -46,6 +46,8 @@ pub(crate) struct Compiled {
     /// Rules to look at when an atom is found.
     pub(crate) by_pattern: QuickMap<u32, Vec<u32>>,
     pub(crate) by_field: QuickMap<u32, Vec<u32>>,
+    /// The sector of each category that rules give to one sector alone.
+    pub(crate) sector_of_category: BTreeMap<String, String>,
     pub(crate) canonical: String,
     pub(crate) id: RulesetId,
     /// As written, sorted by id: for tests of examples.
@@ -113,6 +115,7 @@ impl Rules {
         let canonical = canonical::text(&specs, sectors, &settings);
         let id = canonical::id(&canonical);
         let (by_pattern, by_field) = triggers(&rules);
+        let sector_of_category = sectors_of_categories(&rules);
         let (matcher, fields) = (compiler.builder.finish(), compiler.fields);
         Some(Self(Arc::new(Compiled {
             settings,
@@ -121,6 +124,7 @@ impl Rules {
             fields,
             by_pattern,
             by_field,
+            sector_of_category,
             canonical,
             id,
             specs,
@@ -185,6 +189,22 @@ fn triggers(rules: &[Rule]) -> (QuickMap<u32, Vec<u32>>, QuickMap<u32, Vec<u32>>
         }
     }
     (by_pattern, by_field)
+}
+
+/// The categories about which all rules that name them and a sector agree.
+fn sectors_of_categories(rules: &[Rule]) -> BTreeMap<String, String> {
+    let mut sectors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for rule in rules.iter().filter(|r| r.weight > 0) {
+        let of = |about| rule.votes.iter().filter(move |(a, _)| *a == about).map(|(_, value)| value.as_str());
+        for category in of(VoteSubject::Category) {
+            sectors.entry(category).or_default().extend(of(VoteSubject::Sector));
+        }
+    }
+    let agreed = sectors.into_iter().filter_map(|(category, sectors)| {
+        let first = *sectors.first()?;
+        sectors.iter().all(|s| *s == first).then(|| (category.to_owned(), first.to_owned()))
+    });
+    agreed.collect()
 }
 
 struct Compiler<'a> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use smista_domain::{
-    Alternative, ChannelName, Decision, KindId, Message, Priority, SectorId, Vote, VoteSubject,
+    Alternative, ChannelName, Decision, Evidence, KindId, Message, Priority, SectorId, Vote, VoteSubject,
 };
 
 use crate::{
@@ -38,6 +38,9 @@ pub const BELOW_MIN_SCORE: &str = "below-min-score";
 /// Why the fallback sector gets a message: the strongest sector is too close to the second.
 pub const NO_LEAD: &str = "no-lead";
 
+/// The name of the votes of what a citizen chose in a web form, and of their evidence.
+pub(crate) const FORM: &str = "form";
+
 /// Decides what a message is and who must answer it.
 pub fn decide(message: &Message, context: &Context, rules: &Rules) -> Decision {
     let compiled = &*rules.0;
@@ -52,7 +55,34 @@ pub fn decide(message: &Message, context: &Context, rules: &Rules) -> Decision {
         compiled.matcher.scan(Place::Quoted, &message.quoted, &mut found.hits);
         votes.collect(compiled, &found);
     }
+    votes.votes.extend(of_form(message, compiled));
     tally(votes.votes, compiled)
+}
+
+/// The votes of what a citizen chose in a form: for the category, as strong as what wins alone; and, as strong as one ordinary
+/// word, for the sector that all rules with this category name. His own words may say otherwise: many choose the first
+/// entry of a list.
+fn of_form(message: &Message, compiled: &Compiled) -> Vec<Vote> {
+    let Some(category) = message.form.as_ref().and_then(|form| form.category.as_ref()) else {
+        return Vec::new();
+    };
+    let enough = compiled.settings.min_score.max(1);
+    let vote = |about, value: &String, weight| Vote {
+        rule: FORM.to_owned(),
+        about,
+        value: value.clone(),
+        weight,
+        evidence: vec![Evidence {
+            pattern: FORM.to_owned(),
+            words: category.clone(),
+            place: FORM.to_owned(),
+            line: 1,
+        }],
+    };
+    let sector = compiled.sector_of_category.get(category);
+    let sector = sector.map(|sector| vote(VoteSubject::Sector, sector, enough));
+    let strong = enough.saturating_add(compiled.settings.lead.max(1));
+    std::iter::once(vote(VoteSubject::Category, category, strong)).chain(sector).collect()
 }
 
 #[derive(Default)]

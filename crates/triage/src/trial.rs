@@ -189,6 +189,8 @@ fn message_of(spec: &RuleSpec, example: &str) -> (Message, Context) {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     };
     (message, Context::new(channel(first(&spec.channel).as_deref())))

@@ -60,6 +60,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             poll: std::time::Duration::from_mins(1),
             max_message_bytes: 26_214_400,
             password_expires: None,
+            keep_automatic: false,
+            forwards: true,
+            flood: 0,
+            forms: Vec::new(),
         };
         let intake = MemoryIntake::new(&name);
         intake.forget_bytes();

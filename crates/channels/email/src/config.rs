@@ -3,6 +3,7 @@
 //! Everything that can be known without the network is checked here: files are readable, certificates are certificates, nothing
 //! goes unencrypted over a network, and what is moved out of a watched folder does not land in a watched one.
 
+mod form;
 mod read;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,6 +15,7 @@ use smista_domain::ChannelName;
 use smista_settings::{Diagnostic, Diagnostics, SecretSource, Section, Span};
 
 pub use crate::imap::session::TlsMode;
+use crate::read::form::FormSettings;
 
 /// Every code of this section's diagnostics.
 pub mod codes {
@@ -49,6 +51,18 @@ pub mod codes {
     pub const DELETE_UNUSED: &str = "email-delete-unused";
     /// One mailbox is watched twice.
     pub const MAILBOX_TWICE: &str = "email-mailbox-twice";
+    /// A form's `from` is no mail address.
+    pub const FORM_FROM: &str = "email-form-from";
+    /// Two forms take the same letters.
+    pub const FORM_TWICE: &str = "email-form-twice";
+    /// A form names no label.
+    pub const FORM_LABELS: &str = "email-form-labels";
+    /// A label has neither letter nor digit.
+    pub const FORM_LABEL: &str = "email-form-label";
+    /// One label stands for two things.
+    pub const FORM_LABEL_TWICE: &str = "email-form-label-twice";
+    /// `categories` without the label of the category.
+    pub const FORM_CATEGORIES_UNUSED: &str = "email-form-categories-unused";
 
     /// All of them, for the test that says that codes are unique.
     pub const ALL: &[&str] = &[
@@ -68,6 +82,12 @@ pub mod codes {
         MOVE_LOOP,
         DELETE_UNUSED,
         MAILBOX_TWICE,
+        FORM_FROM,
+        FORM_TWICE,
+        FORM_LABELS,
+        FORM_LABEL,
+        FORM_LABEL_TWICE,
+        FORM_CATEGORIES_UNUSED,
     ];
 }
 
@@ -146,6 +166,14 @@ pub struct EmailSettings {
     pub max_message_bytes: usize,
     /// The day on which the password expires, if the operator said so.
     pub password_expires: Option<Date>,
+    /// Automatic mail and mailing lists are messages, with a note, instead of being ignored.
+    pub keep_automatic: bool,
+    /// Of a citizen's letter that a clerk sends on, the citizen is the sender.
+    pub forwards: bool,
+    /// More letters of one sender within ten minutes are a flood; 0: any number is taken.
+    pub flood: u32,
+    /// The web forms whose letters come here.
+    pub forms: Vec<FormSettings>,
 }
 
 impl EmailSettings {

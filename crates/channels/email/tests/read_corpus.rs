@@ -4,6 +4,7 @@
 //! # why this letter is here
 //! charset: windows-1252                the raw letter is written in this charset (default: UTF-8)
 //! own: urp@comune.example              one of the mailbox's own addresses
+//! form: noreply@comune.example         a form's letters come from there, with the labels of `form` below
 //! expect: subject = Buca in via Dante  the field is exactly this (`\n` is a line end, `\x20` a blank at an end)
 //! expect: text ~ via Dante             the field contains this
 //! expect: text !~ ha scritto           the field does not contain this
@@ -27,7 +28,11 @@ use bytes::Bytes;
 use smista_domain::{
     CertificationData, ChannelName, Delivery, DeliveryKey, Message, Party, Reading, Signature, Upstream,
 };
-use smista_email::read::{ReadSettings, attachment, read};
+use smista_email::read::{
+    ReadSettings, attachment,
+    form::{FormField, FormSettings},
+    read,
+};
 
 /// A corpus file.
 struct Case {
@@ -54,7 +59,9 @@ fn parse(path: &Path) -> Case {
         match key {
             "charset" => value.clone_into(&mut charset),
             "own" => settings.own_addresses.push(value.to_owned()),
+            "form" => settings.forms.push(form(value)),
             "keep-automatic" => settings.keep_automatic = value == "true",
+            "forwards" => settings.forwards = value == "true",
             "keep-everything" => settings.keep_everything = value == "true",
             "expect" => {
                 let mut words = value.splitn(3, ' ');
@@ -71,6 +78,25 @@ fn parse(path: &Path) -> Case {
     let (raw, _, failed) = encoding.encode(raw);
     assert!(!failed, "{name}: not in {charset}");
     Case { name, settings, expect, raw: raw.into_owned() }
+}
+
+/// The form of the corpus.
+fn form(from: &str) -> FormSettings {
+    let labels = [
+        (FormField::Name, "Nome e cognome"),
+        (FormField::Address, "E-mail"),
+        (FormField::Phone, "Telefono"),
+        (FormField::Place, "Luogo"),
+        (FormField::Category, "Categoria"),
+        (FormField::Text, "Messaggio"),
+        (FormField::Other, "Privacy"),
+    ];
+    FormSettings {
+        from: from.to_owned(),
+        subject: None,
+        labels: labels.map(|(field, label)| (field, label.to_owned())).to_vec(),
+        categories: vec![("Buche".to_owned(), "strade/buche".to_owned())],
+    }
 }
 
 fn reading(raw: &[u8], settings: &ReadSettings) -> Result<Reading, String> {
@@ -123,6 +149,14 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
             out.insert("number", m.thread.number.as_ref().map(|n| n.as_str().to_owned()).unwrap_or_default());
             out.insert("notes", m.notes.join(" "));
             out.insert("attachments", attachments(m));
+            let place = m.place.as_ref().and_then(|p| p.text.clone());
+            out.insert("place", place.unwrap_or_default());
+            let form = m.form.clone().unwrap_or_default();
+            out.insert("form", form.from);
+            out.insert("category", form.category.unwrap_or_default());
+            out.insert("phone", form.phone.unwrap_or_default());
+            let by = m.forwarded_by.as_ref().and_then(|s| s.address.clone());
+            out.insert("forwarded-by", by.unwrap_or_default());
             out.insert("certified", m.certified.is_some().to_string());
             if let Some(certified) = &m.certified {
                 let ids = certified.within.iter().map(|d| d.id.clone().unwrap_or_default());

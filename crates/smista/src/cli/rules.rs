@@ -164,6 +164,8 @@ fn plain(text: &str, now: Timestamp) -> Message {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     }
 }

@@ -46,7 +46,16 @@ pub struct Claimed {
 impl Claimed {
     /// True when a person said that it is a message after all (`smista deliveries reopen`).
     pub fn reopened(&self) -> bool {
-        self.facts.get("reopened").and_then(serde_json::Value::as_bool).unwrap_or(false)
+        self.fact("reopened")
+    }
+
+    /// True when a person let it through: it is part of no flood (`smista deliveries retry` of one that was, or `reopen`).
+    pub fn let_through(&self) -> bool {
+        self.reopened() || self.fact("let_through")
+    }
+
+    fn fact(&self, name: &str) -> bool {
+        self.facts.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 }
 

@@ -5,13 +5,16 @@
 //! quarantined. Settling is one transaction per batch: threads, cases, messages, entries, history and the outcome of every
 //! delivery, or nothing. A delivery that somebody else has claimed meanwhile is left out: its `attempts` differ.
 //!
-//! Lock order, everywhere: deliveries, thread keys, segnalazioni, entries; each sorted.
+//! Lock order, everywhere: deliveries, counts of senders, thread keys, segnalazioni, entries; each sorted.
 
 mod claim;
+mod flood;
 mod thread;
 mod write;
 
 pub use claim::{ClaimLimits, Claimed};
+pub(crate) use flood::Recent;
+pub use flood::{REASON as FLOOD, Watched};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
@@ -61,6 +64,8 @@ pub struct Settlement {
     pub channel: String,
     /// A person said that it is a message after all: never a double.
     pub reopened: bool,
+    /// Whose letters are counted with it, for floods. None: not counted (a person has let it through).
+    pub watched: Option<Watched>,
     /// What was made of it.
     pub verdict: Verdict,
 }
@@ -125,7 +130,9 @@ impl Store {
     /// [`StoreError::Busy`] means bisect and come back later to the one whose case somebody else holds.
     pub async fn settle(&self, batch: &[Settlement], options: &SettleOptions) -> Result<Settled, StoreError> {
         let connection = Careful::of(self.pool()).await?;
-        connection.run(PATIENCE, async |connection| settle(connection, batch, options).await).await
+        connection
+            .run(PATIENCE, async |connection| settle(connection, batch, options, &self.recent).await)
+            .await
     }
 }
 
@@ -133,6 +140,7 @@ async fn settle(
     connection: &mut PgConnection,
     batch: &[Settlement],
     options: &SettleOptions,
+    recent: &Recent,
 ) -> Result<Settled, StoreError> {
     let mut tx = connection.begin().await?;
     // Whoever leaves a transaction open on a case must not hold up the letters of others.
@@ -143,6 +151,7 @@ async fn settle(
     let mut outcomes: Vec<Ending> = Vec::with_capacity(batch.len());
 
     let ours = claim::still_ours(&mut tx, batch).await?;
+    let found = flood::find(&mut tx, batch, &ours, recent).await?;
     let mut works: Vec<Work<'_>> = Vec::new();
     let mut incoming: Vec<threads::Incoming> = Vec::new();
     for item in batch {
@@ -168,6 +177,16 @@ async fn settle(
                     state: "quarantined",
                     outcome: None,
                     reason: Some(reason.clone()),
+                    segnalazione: None,
+                });
+            }
+            Verdict::Message { .. } if found.floods.contains(&item.delivery) => {
+                settled.quarantined += 1;
+                outcomes.push(Ending {
+                    delivery: item.delivery,
+                    state: "quarantined",
+                    outcome: None,
+                    reason: Some(FLOOD.to_owned()),
                     segnalazione: None,
                 });
             }
@@ -230,6 +249,7 @@ async fn settle(
     }
     write::outcomes(&mut tx, &outcomes).await?;
     tx.commit().await?;
+    recent.learn(found);
     Ok(settled)
 }
 

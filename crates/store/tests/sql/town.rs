@@ -106,6 +106,8 @@ impl Letter {
             place: None,
             certified: None,
             protocol: None,
+            form: None,
+            forwarded_by: None,
             notes: Vec::new(),
         };
         let decision = Decision {
@@ -165,6 +167,7 @@ impl Town {
                 attempts: 1,
                 channel: "email/urp".to_owned(),
                 reopened: false,
+                watched: None,
                 verdict: letter.verdict(),
             })
             .collect();

@@ -91,6 +91,8 @@ pub(crate) fn message(text: &str) -> Message {
         place: None,
         certified: None,
         protocol: None,
+        form: None,
+        forwarded_by: None,
         notes: Vec::new(),
     }
 }

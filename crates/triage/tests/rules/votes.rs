@@ -3,7 +3,7 @@
 use smista_domain::{Priority, VoteSubject};
 use smista_triage::{BELOW_MIN_SCORE, NO_LEAD, NO_RULE};
 
-use crate::support::{compile_files, decide_text, rules};
+use crate::support::{compile_files, context, decide_text, message, rules};
 
 const TWO: &str = r#"
 [[rule]]
@@ -198,4 +198,32 @@ fn the_ruleset_has_a_name_that_only_what_matters_changes() {
     let outcome = compile_files(&[TWO], |settings| settings.min_score = 11);
     assert_ne!(outcome.rules.expect("valid").id(), &base);
     assert_eq!(decide_text("ciao", &rules(TWO)).ruleset, base);
+}
+
+#[test]
+fn what_a_citizen_chose_in_a_form_votes_for_the_category_and_weakly_for_its_sector() {
+    let rules = rules(
+        "[[rule]]\nid = \"buche\"\nany = [\"buca\"]\nsector = \"lavori-pubblici\"\ncategory = \"strade/buche\"\nweight = 10\n\
+         [[rule]]\nid = \"rifiuti\"\nany = [\"spazzatura\"]\nsector = \"ambiente\"\ncategory = \"rifiuti\"\nweight = 30\n",
+    );
+    let filled = |text: &str, category: &str| {
+        let form = smista_domain::Form {
+            from: "noreply@comune.example".to_owned(),
+            category: Some(category.to_owned()),
+            phone: None,
+        };
+        let message = smista_domain::Message { form: Some(form), ..message(text) };
+        smista_triage::decide(&message, &context(), &rules)
+    };
+    let silent = filled("Venite a vedere", "strade/buche");
+    assert_eq!(
+        (silent.sector.as_str(), silent.category.as_deref()),
+        ("lavori-pubblici", Some("strade/buche"))
+    );
+    let vote = silent.votes.iter().find(|v| v.rule == "form").expect("a vote of the form");
+    assert_eq!((vote.evidence[0].place.as_str(), vote.evidence[0].words.as_str()), ("form", "strade/buche"));
+    let otherwise = filled("Non ritirano la spazzatura", "strade/buche");
+    assert_eq!((otherwise.sector.as_str(), otherwise.category.as_deref()), ("ambiente", Some("rifiuti")));
+    let unknown = filled("Venite a vedere", "Varie");
+    assert_eq!((unknown.fallback, unknown.category.as_deref()), (true, Some("Varie")));
 }

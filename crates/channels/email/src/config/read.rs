@@ -7,12 +7,14 @@ use rustls_pki_types::CertificateDer;
 use smista_domain::{ChannelKind, ChannelName, Text};
 use smista_settings::{Diagnostic, Section, Span, Spanned, why_unreadable};
 
-use super::{After, EmailSettings, Password, Start, TlsMode, codes, folder_key};
+use super::{After, EmailSettings, Password, Start, TlsMode, codes, folder_key, form};
 use crate::imap::tls;
 
 /// 25 MB: what mail servers usually take.
 const MAX_MESSAGE_BYTES: i64 = 26_214_400;
 const POLL_SECS: i64 = 120;
+/// Nobody writes so many letters in ten minutes.
+const FLOOD: i64 = 60;
 const DELETE_AFTER_DAYS: i64 = 30;
 /// 143 and 993 (RFC 8314 3.2).
 const PORTS: [(TlsMode, u16); 3] = [(TlsMode::Implicit, 993), (TlsMode::StartTls, 143), (TlsMode::None, 143)];
@@ -73,6 +75,13 @@ impl Reader {
         let max = self.number("max_message_bytes", 100_000, 1_000_000_000, MAX_MESSAGE_BYTES);
         let expires = self.section.date("password_expires");
         self.sound &= expires.is_some() || !self.section.has("password_expires");
+        let automatic = self.section.choice("automatic", &[("ignore", false), ("keep", true)]);
+        let keep_automatic = self.or_default("automatic", automatic, false);
+        let forwards = self.section.choice("forwards", &[("citizen", true), ("clerk", false)]);
+        let forwards = self.or_default("forwards", forwards, true);
+        let flood = self.number("flood", 0, 1_000_000, FLOOD);
+        let forms = form::read_all(self.section.tables("form"));
+        self.sound &= forms.is_some();
         self.section.finish();
         if !self.sound {
             return None;
@@ -91,6 +100,10 @@ impl Reader {
             poll: Duration::from_secs(poll.unsigned_abs()),
             max_message_bytes: usize::try_from(max).unwrap_or(usize::MAX),
             password_expires: expires.map(|d| d.value),
+            keep_automatic,
+            forwards,
+            flood: u32::try_from(flood).unwrap_or(0),
+            forms: forms?,
         })
     }
 

@@ -7,7 +7,8 @@
 //! The stages, each a module: `header` splits the head, `structure` the parts, `transfer` and `charset` undo
 //! encodings, `words` and `params` read header values, `body` chooses the text and lists attachments (`html`,
 //! `clean`), `quote` splits the writer's words from what is quoted, `sender` and `thread` say who and what it
-//! belongs to, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
+//! belongs to, `form` what came through a web form,
+//! `forward` whose letter a clerk sends on, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
 //! mail: what follows sees the citizen's letter, as if it had come by ordinary mail. `segnatura` reads the protocol facts of
 //! other administrations; both read XML through `xml`.
 //!
@@ -17,6 +18,8 @@ mod automatic;
 mod body;
 mod charset;
 mod clean;
+pub mod form;
+mod forward;
 mod header;
 mod html;
 pub mod notes;
@@ -35,8 +38,9 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use mail_parser::{HeaderValue, parsers::MessageStream};
-use smista_domain::{Delivery, Message, Reading, Sender, ThreadKeys, Unreadable};
+use smista_domain::{Delivery, IgnoreReason, Message, Reading, Sender, ThreadKeys, Unreadable};
 
+use quote::Split;
 use structure::{Limits, Part};
 
 /// How letters of a mailbox are read.
@@ -46,6 +50,8 @@ pub struct ReadSettings {
     pub own_addresses: Vec<String>,
     /// The administration's domains: lists of these domains are group addresses, not mailing lists.
     pub own_domains: Vec<String>,
+    /// The comune's web forms: what comes from them is what citizens filled in.
+    pub forms: Vec<form::FormSettings>,
     /// Octets of text (UTF-8) that are kept; the rest stays in the raw bytes.
     pub max_text_bytes: usize,
     /// Parts that are looked at.
@@ -54,6 +60,8 @@ pub struct ReadSettings {
     pub max_depth: usize,
     /// Automatic mail and mailing lists are messages (with a note) instead of being ignored. Bounces and own mail never are.
     pub keep_automatic: bool,
+    /// Of a citizen's letter that a clerk sends on, the citizen is the sender.
+    pub forwards: bool,
     /// Nothing is ignored, bounces and own mail included: a person has said that this letter is one (reopened).
     pub keep_everything: bool,
 }
@@ -63,12 +71,26 @@ impl Default for ReadSettings {
         Self {
             own_addresses: Vec::new(),
             own_domains: Vec::new(),
+            forms: Vec::new(),
             max_text_bytes: 1024 * 1024,
             max_parts: 1000,
             max_depth: 30,
             keep_automatic: false,
+            forwards: true,
             keep_everything: false,
         }
+    }
+}
+
+impl ReadSettings {
+    /// True for an address of the administration's own domains, or of a subdomain.
+    pub fn is_internal(&self, address: &str) -> bool {
+        let Some((_, host)) = address.rsplit_once('@') else { return false };
+        let host = host.to_lowercase();
+        self.own_domains.iter().map(|d| d.trim_start_matches('@').to_lowercase()).any(|domain| {
+            !domain.is_empty()
+                && (host == domain || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.')))
+        })
     }
 }
 
@@ -109,11 +131,22 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     if sender_missing && let Some(certified) = opened.certified_sender() {
         sender = Sender { name: sender.name, ..certified };
     }
+    let form = form::of(&settings.forms, sender.address.as_deref(), &subject);
     let found = automatic::detect(&root, &subject, sender.address.as_deref(), settings);
-    if let Some(found) = found {
+    // Of certified mail the certified sender stands.
+    let forward = form
+        .is_none()
+        .then(|| forward::find(&root, &content.text, &subject, &sender, settings))
+        .flatten()
+        .filter(|_| opened.certified().is_none());
+    // One of our mailboxes that sends a citizen's letter on to another is no loop.
+    let spared = |found: &automatic::Automatic| {
+        form.is_some() || (forward.is_some() && found.reason == IgnoreReason::OwnMail)
+    };
+    if let Some(found) = found.filter(|found| !spared(found)) {
         return Ok(Reading::Ignored { reason: found.reason, about: found.about, receipt: None });
     }
-    let kept = (settings.keep_automatic || settings.keep_everything) && {
+    let kept = form.is_none() && (settings.keep_automatic || settings.keep_everything) && {
         let strict = ReadSettings { keep_automatic: false, keep_everything: false, ..settings.clone() };
         opened.receipt.is_some()
             || automatic::detect(&root, &subject, sender.address.as_deref(), &strict).is_some()
@@ -130,7 +163,7 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     note(root.fields.broken || root.fields.count == 0, notes::BROKEN_HEADER);
     note(sender_missing, notes::NO_SENDER);
     note(several_senders(&root), notes::SEVERAL_SENDERS);
-    note(answers_elsewhere(&root, sender.address.as_deref()), notes::REPLY_TO);
+    note(form.is_none() && answers_elsewhere(&root, sender.address.as_deref()), notes::REPLY_TO);
     note(kept, notes::AUTOMATIC);
     for code in content.notes.iter().copied().chain(opened.notes(sender.address.as_deref())) {
         note(true, code);
@@ -152,9 +185,31 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         attachments: &content.digests,
     });
     let mut refs = thread::refs(&root.fields, own.as_deref());
-    let split = quote::split(&content.text, !refs.is_empty());
+    let mut split = quote::split(&content.text, !refs.is_empty());
     thread::add_names(&mut refs, own.as_deref(), names);
-    let thread = ThreadKeys { number: thread::number(&subject), refs, own, fingerprint };
+    let mut thread = ThreadKeys { number: thread::number(&subject), refs, own, fingerprint };
+    let (mut place, mut filled_in) = (None, None);
+    if let Some(form) = form {
+        let filled = form::read(form, &content.text, answer_address(&root));
+        note(filled.incomplete, notes::FORM_INCOMPLETE);
+        // The programs that send forms repeat references and numbers: each letter is a matter of its own.
+        (thread.refs, thread.number) = (Vec::new(), None);
+        sender = filled.sender.unwrap_or(sender);
+        if let Some(text) = filled.text {
+            let kept = [text.signature, filled.rest].into_iter().filter(|s| !s.is_empty());
+            split = Split { signature: kept.collect::<Vec<_>>().join("\n\n"), ..text };
+        }
+        (place, filled_in) = (filled.place, Some(filled.form));
+    }
+    let mut forwarded_by = None;
+    if let Some(forward) = forward {
+        note(true, notes::FORWARDED);
+        thread::add_names(&mut thread.refs, thread.own.as_deref(), forward.refs);
+        if let Some(own) = forward.split {
+            split = Split { quoted: forward::kept(&forward.words, &sender, &own.quoted), ..own };
+        }
+        forwarded_by = Some(std::mem::replace(&mut sender, forward.sender));
+    }
     for attachment in &mut content.attachments {
         attachment.part.splice(..0, opened.path.iter().copied());
     }
@@ -170,9 +225,11 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         received_at: delivery.received_at,
         folder: delivery.scope.clone(),
         attachments: content.attachments,
-        place: None,
+        place,
         certified: opened.certified(),
         protocol: segnatura::find(&root),
+        form: filled_in,
+        forwarded_by,
         notes: notes.into_iter().map(str::to_owned).collect(),
     })))
 }
@@ -275,6 +332,11 @@ fn several_senders(root: &Part<'_>) -> bool {
         root.fields.all("from").flat_map(|raw| sender::mailboxes(raw, 3)).filter_map(|s| s.address);
     let first = addresses.next();
     addresses.any(|a| Some(a) != first)
+}
+
+/// Where an answer should go, if the letter says so.
+fn answer_address(root: &Part<'_>) -> Option<Sender> {
+    root.fields.all("reply-to").flat_map(|raw| sender::mailboxes(raw, 5)).find(|s| s.address.is_some())
 }
 
 fn answers_elsewhere(root: &Part<'_>, address: Option<&str>) -> bool {

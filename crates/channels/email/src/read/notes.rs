@@ -40,3 +40,7 @@ pub const PEC_NO_DATA: &str = "pec-no-data";
 pub const PEC_NO_LETTER: &str = "pec-no-letter";
 /// The certified sender is not the one whom the letter names.
 pub const PEC_OTHER_SENDER: &str = "pec-other-sender";
+/// It came through a web form, and a label that the settings name is not in it, or its address is none.
+pub const FORM_INCOMPLETE: &str = "form-incomplete";
+/// A clerk of ours sent it on; its sender is the citizen whose letter it is.
+pub const FORWARDED: &str = "forwarded";

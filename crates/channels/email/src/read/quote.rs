@@ -182,7 +182,7 @@ const BARE: &[&str] =
     &["inizio messaggio inoltrato", "begin forwarded message", "anfang der weitergeleiteten nachricht"];
 
 /// `-----Messaggio originale-----` and its like: what follows is another letter.
-fn is_divider(line: &str) -> bool {
+pub(crate) fn is_divider(line: &str) -> bool {
     let line = line.trim();
     // Nearly every line is sent away by its first letter.
     if line.len() > 120 || !line.starts_with(['-', '_', '=', '*', 'i', 'I', 'b', 'B', 'a', 'A']) {
@@ -195,6 +195,12 @@ fn is_divider(line: &str) -> bool {
     (ruled && RULED.iter().any(|word| core.starts_with(word))) || BARE.contains(&core.as_str())
 }
 
+/// True for a divider that says that the letter was sent on, not merely quoted below an answer.
+pub(crate) fn is_forward_divider(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["inoltrato", "forwarded", "weitergeleitete", "transféré", "reenviado"].iter().any(|w| line.contains(w))
+}
+
 /// A line of underscores, as Outlook puts it above the old letter.
 fn is_rule(line: &str) -> bool {
     let line = line.trim();
@@ -202,7 +208,7 @@ fn is_rule(line: &str) -> bool {
 }
 
 /// Which header a line like `Da: ...` or `*Inviato:* ...` is, in Italian, English, German, French or Spanish.
-fn pseudo_header(line: &str) -> Option<char> {
+pub(crate) fn pseudo_header(line: &str) -> Option<char> {
     let line = line.trim_start_matches([' ', '\t', '*', '>']);
     let (name, _) = line.split_once(':')?;
     if name.len() > 20 {
@@ -220,7 +226,7 @@ fn pseudo_header(line: &str) -> Option<char> {
 }
 
 /// True where a block of old headers begins: the sender, a date, and an addressee or a subject, within eight lines.
-fn header_block(lines: &[&str], at: usize) -> bool {
+pub(crate) fn header_block(lines: &[&str], at: usize) -> bool {
     let kind = |line: &&str| pseudo_header(line);
     if lines.get(at).and_then(|l| pseudo_header(l)) != Some('f') {
         return false;

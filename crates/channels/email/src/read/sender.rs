@@ -85,7 +85,7 @@ fn clean_name(raw: &str) -> Option<String> {
 }
 
 /// The first `name@domain.tld` in a text.
-fn any_address(text: &str) -> Option<String> {
+pub(crate) fn any_address(text: &str) -> Option<String> {
     text.split(|c: char| {
         c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';' | '(' | ')' | '"' | '[' | ']')
     })

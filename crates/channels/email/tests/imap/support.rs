@@ -45,6 +45,10 @@ pub fn settings(port: u16, tls: TlsMode) -> EmailSettings {
         poll: Duration::from_mins(1),
         max_message_bytes: 26_214_400,
         password_expires: None,
+        keep_automatic: false,
+        forwards: true,
+        flood: 0,
+        forms: Vec::new(),
     }
 }
 
