@@ -53,7 +53,7 @@ impl<I: Intake> Folder<'_, I> {
         let Some(next) = opened.next.filter(|next| *next <= standing.position) else { return Ok(standing) };
         if self.given_out_again(session, &standing, next).await? {
             let (channel, folder) = (self.scope.channel, self.scope.folder);
-            return Ok(reissued(self.intake, channel, folder, &standing, &opened, session).await?);
+            return reissued(self.intake, channel, folder, &standing, &opened, session).await;
         }
         self.reconcile(session, &standing, next).await?;
         Ok(standing)

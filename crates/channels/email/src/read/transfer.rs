@@ -125,13 +125,12 @@ fn six(byte: u8) -> u8 {
 fn whole_groups<'a>(body: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let mut taken = 0;
     for group in body.as_chunks::<4>().0 {
-        let [a, b, c, d] = group.map(six);
-        if (a | b | c | d) & 0x80 != 0 {
+        let values = group.map(six);
+        if values.iter().any(|value| value & 0x80 != 0) {
             break;
         }
-        let bits = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
-        let [_, x, y, z] = bits.to_be_bytes();
-        out.extend_from_slice(&[x, y, z]);
+        let bits = values.iter().fold(0, |bits, value| bits << 6 | u32::from(*value));
+        out.extend_from_slice(bits.to_be_bytes().get(1..).unwrap_or_default());
         taken += 4;
     }
     body.get(taken..).unwrap_or_default()
