@@ -35,6 +35,10 @@ pub(crate) enum Found {
 const PDF_HEAD: usize = 1024;
 
 pub(crate) fn sniff(bytes: &[u8]) -> Found {
+    // First: what is signed stands there as it is, and so does the mark of a PDF.
+    if p7m::is_signed(bytes) {
+        return Found::Signed;
+    }
     let head = bytes.get(..PDF_HEAD).unwrap_or(bytes);
     if memchr::memmem::find(head, b"%PDF-").is_some() {
         return Found::Document(Kind::Pdf);
@@ -54,18 +58,17 @@ pub(crate) fn sniff(bytes: &[u8]) -> Found {
     if is_image(head) {
         return Found::Document(Kind::Image);
     }
-    if p7m::is_signed(bytes) {
-        return Found::Signed;
-    }
     if plain::is_text(bytes) { Found::Document(Kind::Text) } else { Found::Not(Unreadable::UnknownFormat) }
 }
 
 /// JPEG, PNG, GIF, TIFF (both orders), BMP, WebP, HEIF: what telephones and scanners make.
 fn is_image(head: &[u8]) -> bool {
-    const MAGIC: [&[u8]; 5] =
-        [b"\xFF\xD8\xFF", b"\x89PNG\r\n\x1A\n", b"GIF8", b"II*\0", b"MM\0*"];
+    const MAGIC: [&[u8]; 5] = [b"\xFF\xD8\xFF", b"\x89PNG\r\n\x1A\n", b"GIF8", b"II*\0", b"MM\0*"];
     let at = |from: usize, word: &[u8]| head.get(from..).is_some_and(|rest| rest.starts_with(word));
     let heif = || at(4, b"ftyp") && [&b"heic"[..], b"heix", b"mif1", b"avif"].iter().any(|b| at(8, b));
     let bitmap = || at(0, b"BM") && head.get(6..10) == Some(&[0; 4]);
-    MAGIC.iter().any(|magic| head.starts_with(magic)) || (at(0, b"RIFF") && at(8, b"WEBP")) || heif() || bitmap()
+    MAGIC.iter().any(|magic| head.starts_with(magic))
+        || (at(0, b"RIFF") && at(8, b"WEBP"))
+        || heif()
+        || bitmap()
 }

@@ -47,14 +47,7 @@ pub struct Limits {
 impl Default for Limits {
     /// A letter is one to ten pages of 3 kB; a project that is attached to one has hundreds, and its first pages say what it is.
     fn default() -> Self {
-        Self {
-            file: 32 << 20,
-            pages: 30,
-            text: 200_000,
-            unpacked: 24 << 20,
-            entries: 2000,
-            envelopes: 4,
-        }
+        Self { file: 32 << 20, pages: 30, text: 200_000, unpacked: 24 << 20, entries: 2000, envelopes: 4 }
     }
 }
 

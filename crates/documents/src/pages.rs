@@ -10,7 +10,7 @@ pub(crate) struct Pages {
     done: Vec<String>,
     page: String,
     left: usize,
-    most_pages: usize,
+    page_limit: usize,
     truncated: bool,
 }
 
@@ -20,7 +20,7 @@ impl Pages {
             done: Vec::new(),
             page: String::new(),
             left: limits.text,
-            most_pages: limits.pages,
+            page_limit: limits.pages,
             truncated: false,
         }
     }
@@ -72,7 +72,7 @@ impl Pages {
     /// Ends a page, which may be empty.
     pub(crate) fn end_page(&mut self) {
         let page = std::mem::take(&mut self.page);
-        if self.done.len() < self.most_pages {
+        if self.done.len() < self.page_limit {
             self.done.push(page.trim_end().to_owned());
         } else if !page.trim().is_empty() {
             self.truncated = true;
@@ -85,7 +85,7 @@ impl Pages {
     }
 
     fn push(&mut self, c: char) {
-        if self.done.len() >= self.most_pages || c.len_utf8() > self.left {
+        if self.done.len() >= self.page_limit || c.len_utf8() > self.left {
             self.truncated = true;
             return;
         }

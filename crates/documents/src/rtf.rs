@@ -16,9 +16,30 @@ const MAX_WORD: usize = 32;
 
 /// Destinations that are no text of the letter; `\*` marks the others.
 const PASSED: [&str; 24] = [
-    "colortbl", "stylesheet", "info", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr",
-    "footerf", "footnotesep", "ftnsep", "ftnsepc", "fldinst", "objdata", "objclass", "nonshppict", "themedata",
-    "datastore", "generator", "listtable", "xmlnstbl", "template",
+    "colortbl",
+    "stylesheet",
+    "info",
+    "header",
+    "headerl",
+    "headerr",
+    "headerf",
+    "footer",
+    "footerl",
+    "footerr",
+    "footerf",
+    "footnotesep",
+    "ftnsep",
+    "ftnsepc",
+    "fldinst",
+    "objdata",
+    "objclass",
+    "nonshppict",
+    "themedata",
+    "datastore",
+    "generator",
+    "listtable",
+    "xmlnstbl",
+    "template",
 ];
 
 #[derive(Debug, Clone, Copy)]
