@@ -1,5 +1,13 @@
 //! Documents as citizens attach them. The files are made by `tests/samples/make.py` or here.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests"
+)]
+
 mod formats;
 mod hostile;
 mod make;

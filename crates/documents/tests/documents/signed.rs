@@ -23,8 +23,8 @@ fn a_signature_around_a_signature_in_base64_is_unwrapped() {
         .expect("PEM")
         .lines()
         .filter(|l| !l.starts_with('-'))
-        .map(|l| format!("{l}\r\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .join("\r\n");
     is_the_letter(bare.as_bytes());
 }
 

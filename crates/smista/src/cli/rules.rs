@@ -161,6 +161,7 @@ fn plain(text: &str, now: Timestamp) -> Message {
         folder: "INBOX".to_owned(),
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,
