@@ -9,7 +9,10 @@ use smista_email::read::ReadSettings;
 use smista_store::settle::{Claimed, Verdict};
 use smista_triage::{Context, Rules, decide};
 
-use crate::clock;
+use crate::{
+    clock,
+    documents::{self, Readers},
+};
 
 /// What judging deliveries needs.
 pub(crate) struct Town {
@@ -17,11 +20,12 @@ pub(crate) struct Town {
     pub(crate) reopen_days: u16,
     pub(crate) reading: ReadSettings,
     rules: RwLock<Rules>,
+    readers: Readers,
 }
 
 impl Town {
     pub(crate) fn new(time_zone: TimeZone, reopen_days: u16, reading: ReadSettings, rules: Rules) -> Self {
-        Self { time_zone, reopen_days, reading, rules: RwLock::new(rules) }
+        Self { time_zone, reopen_days, reading, rules: RwLock::new(rules), readers: Readers::default() }
     }
 
     /// The rules that decide now. A batch keeps the ones that it began with.
@@ -44,14 +48,18 @@ impl Town {
         SignedDuration::from_hours(24 * i64::from(self.reopen_days))
     }
 
-    /// Reads a delivery and decides about it. Pure but for the log.
+    /// Reads a delivery, with the documents that it points to, and decides about it. Pure but for the log and the processes that
+    /// read documents.
     pub(crate) fn judge(&self, claimed: &Claimed, rules: &Rules) -> Verdict {
         let channel: ChannelName = match claimed.channel.parse() {
             Ok(channel) => channel,
             Err(error) => return Verdict::Quarantined { reason: error.to_string() },
         };
         match self.read(&channel, claimed) {
-            Ok(Reading::Message(message)) => {
+            Ok(Reading::Message(mut message)) => {
+                documents::look_into(&mut message, &self.readers, |attachment| {
+                    smista_email::read::attachment(&claimed.bytes, &attachment.part)
+                });
                 let mut decision = decide(&message, &Context::new(channel.clone()), rules);
                 if claimed.reopened() {
                     // A person has said that it needs somebody, whatever the rules say.
