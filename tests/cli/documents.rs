@@ -92,7 +92,7 @@ async fn only_a_scan_goes_to_the_fallback_sector_with_that_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_takes_its_reader_down_costs_only_itself() {
-    let bomb = || attached("bomba.pdf", "application/pdf");
+    let bomb = || attached("senza-fine.pdf", "application/pdf");
     let good = attached("istanza-truetype.pdf", "application/pdf");
     let alone = letter("sola", "Vedi allegato", &[bomb()]);
     let office = Office::new().await;

@@ -90,28 +90,39 @@ def encrypted():
     c.save()
 
 
+def raw(name, *objects):
+    """A PDF of these objects, numbered from 1; the first is the catalogue."""
+    out, at = b"%PDF-1.4\n", []
+    for n, body in enumerate(objects, 1):
+        at.append(len(out))
+        out += b"%d 0 obj%s\nendobj\n" % (n, body)
+    xref = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(at) + 1) + b"".join(b"%010d 00000 n \n" % a for a in at)
+    out += b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(at) + 1, xref)
+    open(name, "wb").write(out)
+
+
+def stream(entries, content):
+    return b"<<%s/Length %d>>stream\n%s\nendstream" % (entries, len(content), content)
+
+
+CATALOGUE = b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>"
+
+
 def bomb():
     """Two gigabytes of zeros, deflated twice: for one page."""
     inner = zlib.compressobj(9)
     block = bytes(1 << 20)
     packed = b"".join(inner.compress(block) for _ in range(2048)) + inner.flush()
-    packed = zlib.compress(packed, 9)
-    out, at = b"%PDF-1.4\n", []
-    for n, body in enumerate(
-        [
-            b"<</Type/Catalog/Pages 2 0 R>>",
-            b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R>>",
-            b"<</Filter[/FlateDecode/FlateDecode]/Length %d>>stream\n%s\nendstream" % (len(packed), packed),
-        ],
-        1,
-    ):
-        at.append(len(out))
-        out += b"%d 0 obj%s\nendobj\n" % (n, body)
-    xref = len(out)
-    out += b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % a for a in at)
-    out += b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % xref
-    open("bomba.pdf", "wb").write(out)
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R>>"
+    raw("bomba.pdf", *CATALOGUE, page, stream(b"/Filter[/FlateDecode/FlateDecode]", zlib.compress(packed, 9)))
+
+
+def recursion():
+    """A form that draws itself: the stack of whoever follows it has an end."""
+    page = b"<</Type/Page/Parent 2 0 R/Contents 4 0 R/Resources<</XObject<</Fm1 5 0 R>>>>>>"
+    raw("senza-fine.pdf", *CATALOGUE, page, stream(b"", b"/Fm1 Do"),
+        stream(b"/Type/XObject/Subtype/Form/Resources<</XObject<</Fm1 5 0 R>>>>", b"/Fm1 Do"))
 
 
 def signed():
@@ -131,5 +142,5 @@ def signed():
     os.remove("cert.pem")
 
 
-for make in (winansi, logo, truetype, scan, form, encrypted, bomb, signed):
+for make in (winansi, logo, truetype, scan, form, encrypted, bomb, recursion, signed):
     make()
