@@ -1,6 +1,7 @@
 //! The command line as people and scripts use it: what each command prints, in both languages, its JSON and its exit code.
 
 mod contract;
+mod documents;
 mod imports;
 mod private;
 mod queue;

@@ -69,7 +69,8 @@ pub struct Evidence {
     pub pattern: String,
     /// The words of the message that matched, as they stand there.
     pub words: String,
-    /// Where: `subject`, `text`, `quoted`, `sender`, `channel`, `folder`, `attachment` ...
+    /// Where: `subject`, `text`, `quoted`, `sender`, `channel`, `folder`, `attachment`,
+    /// `document:istanza.pdf#2` (attachment and page) ...
     pub place: String,
     /// Line within that place, from 1.
     pub line: u32,
@@ -118,7 +119,7 @@ pub struct Decision {
     pub tags: Vec<String>,
     /// True when no sector won clearly and the fallback sector gets it.
     pub fallback: bool,
-    /// Why the fallback: `no-rule`, `below-min-score`, `no-lead`. None when not fallback.
+    /// Why the fallback: `no-rule`, `below-min-score`, `no-lead`, `only-scan`, `unreadable-document`. None when not fallback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<String>,
     /// The reason for setting it aside, if rules say so.

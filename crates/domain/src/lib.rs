@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod decision;
 pub mod delivery;
+pub mod documents;
 pub mod errors;
 pub mod message;
 pub mod names;
@@ -19,6 +20,7 @@ pub use channel::{
 };
 pub use decision::{Alternative, Decision, Evidence, Priority, Vote, VoteSubject};
 pub use delivery::{Announced, Delivery, DeliveryKey, Digest, Known, Upstream};
+pub use documents::{DOCUMENT_CUT, DOCUMENT_SCAN, DOCUMENT_UNREADABLE, DocumentText, document_of_place};
 pub use errors::chain;
 pub use message::{Attachment, Form, IgnoreReason, Message, Place, Reading, Sender, ThreadKeys, Unreadable};
 pub use names::{ChannelKind, ChannelName, InvalidName, KindId, Number, RulesetId, SectorId};

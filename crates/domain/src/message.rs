@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     delivery::Digest,
+    documents::DocumentText,
     names::Number,
     pec::{Certified, Protocol, Receipt, ReceiptKind},
 };
@@ -119,6 +120,9 @@ pub struct Message {
     pub folder: String,
     /// Attachments, in order.
     pub attachments: Vec<Attachment>,
+    /// What documents in the attachment say, where the letter itself says nothing. Rules see it as the citizen's own words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentText>,
     /// What ties it to others.
     pub thread: ThreadKeys,
     /// Where the matter is, if the channel says so.

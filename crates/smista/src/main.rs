@@ -7,6 +7,7 @@ mod configuration;
 mod daemon;
 mod database;
 mod demo;
+mod documents;
 mod health;
 mod holder;
 mod logging;
@@ -39,6 +40,12 @@ use configuration::{Configuration, Findings};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    // Not a command for people: the process that reads documents, which needs nothing of what follows.
+    if let [_, command] = arguments.as_slice()
+        && command == documents::serve::COMMAND
+    {
+        return documents::serve::serve();
+    }
     let command = match wanted_language(&arguments) {
         Lang::It => cli::italian::localize(Cli::command()),
         Lang::En => Cli::command(),

@@ -32,6 +32,10 @@ const BUSY: Duration = Duration::from_secs(15);
 /// then the others go on beside it.
 const TURN: Duration = Duration::from_millis(300);
 
+/// A batch is judged for so long; what is left of it is given back, and costs no attempt. Documents may take seconds each, and the
+/// claim on the batch (`ClaimLimits::hold`) must not run out before it is settled.
+const JUDGING: Duration = Duration::from_secs(8);
+
 /// How the pipeline works.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PipelineSettings {
@@ -204,14 +208,23 @@ impl Pipeline {
         let mut claims: Vec<(i64, i32)> = claimed.iter().map(|c| (c.id, c.attempts)).collect();
         let (town, give_up_after) = (self.town.clone(), self.settings.give_up_after);
         let judged = tokio::task::spawn_blocking(move || {
-            let rules = town.rules();
-            claimed.into_iter().map(|c| judge_one(&town, &rules, &c, give_up_after)).collect::<Vec<_>>()
+            let (rules, began) = (town.rules(), Instant::now());
+            let (mut batch, mut late) = (Vec::with_capacity(claimed.len()), Vec::new());
+            for c in claimed {
+                if began.elapsed() < JUDGING {
+                    batch.push(judge_one(&town, &rules, &c, give_up_after));
+                } else {
+                    late.push((c.id, c.attempts));
+                }
+            }
+            (batch, late)
         })
         .await;
-        let Ok(mut batch) = judged else {
+        let Ok((mut batch, late)) = judged else {
             self.store.unclaim(&claims, Duration::from_secs(1)).await?;
             return Ok(n);
         };
+        claims.retain(|claim| !late.contains(claim));
         let result = async {
             self.absolve(&mut batch, &mut claims).await?;
             self.settle(batch).await
@@ -220,6 +233,10 @@ impl Pipeline {
         if result.is_err() {
             // Best effort: if the database is away, the claim runs out by itself.
             let _ = self.store.unclaim(&claims, Duration::ZERO).await;
+        }
+        if !late.is_empty() {
+            self.store.unclaim(&late, Duration::ZERO).await?;
+            self.handover.backlog();
         }
         result.map(|()| n)
     }

@@ -9,7 +9,11 @@ use smista_email::read::ReadSettings;
 use smista_store::settle::{Claimed, FLOOD, Verdict, Watched};
 use smista_triage::{Context, Rules, decide};
 
-use crate::{clock, configuration::Readings};
+use crate::{
+    clock,
+    configuration::Readings,
+    documents::{self, Readers},
+};
 
 /// The comune's own forms and domains may send so many times what others may.
 const TRUSTED_FACTOR: u32 = 20;
@@ -20,11 +24,12 @@ pub(crate) struct Town {
     pub(crate) reopen_days: u16,
     readings: Readings,
     rules: RwLock<Rules>,
+    readers: Readers,
 }
 
 impl Town {
     pub(crate) fn new(time_zone: TimeZone, reopen_days: u16, readings: Readings, rules: Rules) -> Self {
-        Self { time_zone, reopen_days, readings, rules: RwLock::new(rules) }
+        Self { time_zone, reopen_days, readings, rules: RwLock::new(rules), readers: Readers::default() }
     }
 
     /// The rules that decide now. A batch keeps the ones that it began with.
@@ -47,14 +52,18 @@ impl Town {
         SignedDuration::from_hours(24 * i64::from(self.reopen_days))
     }
 
-    /// Reads a delivery and decides about it. Pure but for the log.
+    /// Reads a delivery, with the documents that it points to, and decides about it. Pure but for the log and the processes that
+    /// read documents.
     pub(crate) fn judge(&self, claimed: &Claimed, rules: &Rules) -> Verdict {
         let channel: ChannelName = match claimed.channel.parse() {
             Ok(channel) => channel,
             Err(error) => return Verdict::Quarantined { reason: error.to_string() },
         };
         match self.read(&channel, claimed) {
-            Ok(Reading::Message(message)) => {
+            Ok(Reading::Message(mut message)) => {
+                documents::look_into(&mut message, &self.readers, |attachment| {
+                    smista_email::read::attachment(&claimed.bytes, &attachment.part)
+                });
                 let mut decision = decide(&message, &Context::new(channel.clone()), rules);
                 if claimed.reopened() {
                     // A person has said that it needs somebody, whatever the rules say.

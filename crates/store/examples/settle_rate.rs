@@ -34,6 +34,7 @@ fn verdict(id: i64) -> Verdict {
             number: None,
             fingerprint: format!("{:064x}", i128::from(id) * 0x9e37_79b9_7f4a_7c15),
         },
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,

@@ -54,6 +54,7 @@ fn message(own: &str, refs: &[&str], sender: &str) -> Message {
             number: None,
             fingerprint: own.to_owned(),
         },
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,

@@ -128,6 +128,7 @@ fn message(length: usize, numbers: &mut Numbers, words: &[String]) -> Message {
         folder: "INBOX".to_owned(),
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use smista_domain::{Evidence, Message};
+use smista_domain::{DocumentText, Evidence, Message};
 
 use crate::{
     fields::{Field, FieldHits},
@@ -56,7 +56,7 @@ impl Found<'_> {
         }
     }
 
-    fn evidence(&self, leaf: &Leaf) -> Option<((Place, usize), Evidence)> {
+    fn evidence(&self, leaf: &Leaf) -> Option<((Place, u32, usize), Evidence)> {
         let pattern = leaf.label.clone();
         match leaf.atom {
             Atom::Pattern { id, subject_only } => {
@@ -65,22 +65,29 @@ impl Found<'_> {
                 } else {
                     self.hits.first(id)?
                 };
-                let text = match place {
-                    Place::Subject => &self.message.subject,
-                    Place::Text => &self.message.text,
-                    Place::Quoted => &self.message.quoted,
+                let page = self.message.documents.get(hit.page as usize);
+                let (text, named) = match (place, page) {
+                    (Place::Subject, _) => (self.message.subject.as_str(), None),
+                    (Place::Text, _) => (self.message.text.as_str(), None),
+                    (Place::Quoted, _) => (self.message.quoted.as_str(), None),
+                    (Place::Document, page) => (page?.text.as_str(), page.map(DocumentText::place)),
                 };
                 let words = shorten(text.get(hit.start..hit.end).unwrap_or_default());
                 Some((
-                    (place, hit.start),
-                    Evidence { pattern, words, place: place.as_str().to_owned(), line: hit.line },
+                    (place, hit.page, hit.start),
+                    Evidence {
+                        pattern,
+                        words,
+                        place: named.unwrap_or_else(|| place.as_str().to_owned()),
+                        line: hit.line,
+                    },
                 ))
             }
             Atom::Field { id, field } => {
                 let words = shorten(self.fields.get(&id)?);
                 let evidence = Evidence { pattern, words, place: field.as_str().to_owned(), line: 1 };
                 // After the words of the message.
-                Some(((Place::Quoted, usize::MAX), evidence))
+                Some(((Place::Quoted, 0, usize::MAX), evidence))
             }
         }
     }
@@ -112,7 +119,7 @@ impl Condition {
         all.into_iter().map(|(_, evidence)| evidence).collect()
     }
 
-    fn collect(&self, found: &Found, out: &mut Vec<((Place, usize), Evidence)>) {
+    fn collect(&self, found: &Found, out: &mut Vec<((Place, u32, usize), Evidence)>) {
         match self {
             Self::Leaf(leaf) => out.extend(found.evidence(leaf)),
             Self::Any(all) | Self::All(all) => all.iter().for_each(|c| c.collect(found, out)),

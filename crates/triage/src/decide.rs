@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use smista_domain::{
-    Alternative, ChannelName, Decision, Evidence, KindId, Message, Priority, SectorId, Vote, VoteSubject,
+    Alternative, ChannelName, DOCUMENT_SCAN, DOCUMENT_UNREADABLE, Decision, Evidence, KindId, Message,
+    Priority, SectorId, Vote, VoteSubject,
 };
 
 use crate::{
@@ -40,6 +41,10 @@ pub const NO_LEAD: &str = "no-lead";
 
 /// The name of the votes of what a citizen chose in a web form, and of their evidence.
 pub(crate) const FORM: &str = "form";
+/// Why the fallback sector gets a message: it says nothing itself, and its document is only pictures.
+pub const ONLY_SCAN: &str = "only-scan";
+/// Why the fallback sector gets a message: it says nothing itself, and its document cannot be read.
+pub const UNREADABLE_DOCUMENT: &str = "unreadable-document";
 
 /// Decides what a message is and who must answer it.
 pub fn decide(message: &Message, context: &Context, rules: &Rules) -> Decision {
@@ -48,6 +53,9 @@ pub fn decide(message: &Message, context: &Context, rules: &Rules) -> Decision {
         Found { message, hits: Hits::default(), fields: compiled.fields.find(message, &context.channel) };
     compiled.matcher.scan(Place::Subject, &message.subject, &mut found.hits);
     compiled.matcher.scan(Place::Text, &message.text, &mut found.hits);
+    for (n, page) in (0u32..).zip(&message.documents) {
+        compiled.matcher.scan_page(Place::Document, n, &page.text, &mut found.hits);
+    }
     let mut votes = Ballot::default();
     votes.collect(compiled, &found);
     // What somebody else wrote counts only where the sender's own words say nothing.
@@ -56,7 +64,27 @@ pub fn decide(message: &Message, context: &Context, rules: &Rules) -> Decision {
         votes.collect(compiled, &found);
     }
     votes.votes.extend(of_form(message, compiled));
-    tally(votes.votes, compiled)
+    let mut decision = tally(votes.votes, compiled);
+    if let Some(reason) = nothing_to_go_by(message)
+        && matches!(decision.fallback_reason.as_deref(), Some(NO_RULE | BELOW_MIN_SCORE))
+    {
+        decision.fallback_reason = Some(reason.to_owned());
+    }
+    decision
+}
+
+/// The letter says nothing itself, and what it sends along has no words for a rule to find.
+fn nothing_to_go_by(message: &Message) -> Option<&'static str> {
+    let noted = |note: &str| message.notes.iter().any(|n| n == note);
+    if !message.documents.is_empty() {
+        None
+    } else if noted(DOCUMENT_SCAN) {
+        Some(ONLY_SCAN)
+    } else if noted(DOCUMENT_UNREADABLE) {
+        Some(UNREADABLE_DOCUMENT)
+    } else {
+        None
+    }
 }
 
 /// The votes of what a citizen chose in a form: for the category, as strong as what wins alone; and, as strong as one ordinary

@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use smista_domain::{Alternative, Decision, Evidence, Lang, Text, Vote, VoteSubject};
+use smista_domain::{Alternative, Decision, Evidence, Lang, Text, Vote, VoteSubject, document_of_place};
 
-use crate::decide::{BELOW_MIN_SCORE, NO_LEAD};
+use crate::decide::{BELOW_MIN_SCORE, NO_LEAD, ONLY_SCAN, UNREADABLE_DOCUMENT};
 
 /// A list of evidence shows so many matches.
 const SHOWN: usize = 4;
@@ -160,6 +160,14 @@ fn fallback_reason(decision: &Decision, first: Option<&Alternative>, second: Opt
                 strongest_rule(decision, first).en
             ),
         ),
+        (Some(ONLY_SCAN), ..) => Text::new(
+            "la lettera rimanda all'allegato, che è solo una scansione o una foto: non ci sono parole da leggere",
+            "the letter points to its attachment, which is only a scan or a photograph: there are no words to read",
+        ),
+        (Some(UNREADABLE_DOCUMENT), ..) => Text::new(
+            "la lettera rimanda all'allegato, che non si è potuto leggere",
+            "the letter points to its attachment, which could not be read",
+        ),
         _ => Text::new("nessuna regola propone un settore", "no rule proposes a sector"),
     }
 }
@@ -281,11 +289,17 @@ fn flat(words: &str) -> String {
 }
 
 fn is_text(place: &str) -> bool {
-    matches!(place, "subject" | "text" | "quoted")
+    matches!(place, "subject" | "text" | "quoted") || document_of_place(place).is_some()
 }
 
-fn place(place: &str, lang: Lang) -> &str {
-    match (place, lang) {
+fn place(place: &str, lang: Lang) -> String {
+    if let Some((name, page)) = document_of_place(place) {
+        return match lang {
+            Lang::It => format!("allegato {name}, pag. {page}"),
+            Lang::En => format!("attachment {name}, page {page}"),
+        };
+    }
+    let word = match (place, lang) {
         ("subject", Lang::It) => "oggetto",
         ("text", Lang::It) => "testo",
         ("quoted", Lang::It) => "testo citato",
@@ -296,5 +310,6 @@ fn place(place: &str, lang: Lang) -> &str {
         ("recipients", Lang::It) => "il destinatario",
         ("attachment", Lang::It) => "l'allegato",
         (other, _) => other,
-    }
+    };
+    word.to_owned()
 }

@@ -29,7 +29,7 @@ mod typo;
 mod words;
 
 pub use compile::Rules;
-pub use decide::{BELOW_MIN_SCORE, Context, NO_LEAD, NO_RULE, decide};
+pub use decide::{BELOW_MIN_SCORE, Context, NO_LEAD, NO_RULE, ONLY_SCAN, UNREADABLE_DOCUMENT, decide};
 pub use explain::{explain, explain_json, reason};
 pub use pattern::GAP_WORDS;
 pub use settings::{DEFAULT_KIND, Settings};

@@ -24,24 +24,29 @@ use crate::{
 pub(crate) enum Place {
     Subject,
     Text,
+    /// A document in the attachment.
+    Document,
     Quoted,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 3] = [Self::Subject, Self::Text, Self::Quoted];
+    pub(crate) const ALL: [Self; 4] = [Self::Subject, Self::Text, Self::Document, Self::Quoted];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::Text => "text",
+            Self::Document => "document",
             Self::Quoted => "quoted",
         }
     }
 }
 
-/// The first place where a pattern stands: octets of that text, and its line from 1.
+/// The first place where a pattern stands: which text of that place (pages of documents; 0 for others), octets of it, and
+/// its line from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hit {
+    pub(crate) page: u32,
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) line: u32,
@@ -49,16 +54,19 @@ pub(crate) struct Hit {
 
 /// What was found in one message, by pattern.
 #[derive(Debug, Default)]
-pub(crate) struct Hits(QuickMap<u32, [Option<Hit>; 3]>);
+pub(crate) struct Hits(QuickMap<u32, [Option<Hit>; 4]>);
 
 impl Hits {
     pub(crate) fn get(&self, pattern: u32, place: Place) -> Option<Hit> {
         let at = self.0.get(&pattern)?;
         match (at, place) {
-            ([hit, _, _], Place::Subject) | ([_, hit, _], Place::Text) | ([_, _, hit], Place::Quoted) => *hit,
+            ([hit, _, _, _], Place::Subject)
+            | ([_, hit, _, _], Place::Text)
+            | ([_, _, hit, _], Place::Document)
+            | ([_, _, _, hit], Place::Quoted) => *hit,
         }
     }
-    /// The first hit in subject, text, quoted text.
+    /// The first hit in subject, text, documents, quoted text.
     pub(crate) fn first(&self, pattern: u32) -> Option<(Place, Hit)> {
         Place::ALL.into_iter().find_map(|place| self.get(pattern, place).map(|hit| (place, hit)))
     }
@@ -67,10 +75,11 @@ impl Hits {
     }
     fn add(&mut self, pattern: u32, place: Place, hit: Hit) {
         let at = self.0.entry(pattern).or_default();
-        let [subject, text, quoted] = at;
+        let [subject, text, document, quoted] = at;
         let slot = match place {
             Place::Subject => subject,
             Place::Text => text,
+            Place::Document => document,
             Place::Quoted => quoted,
         };
         if slot.is_none_or(|known| hit < known) {
@@ -274,6 +283,11 @@ impl Meanings {
 impl Matcher {
     /// Finds every pattern in one text.
     pub(crate) fn scan(&self, place: Place, text: &str, hits: &mut Hits) {
+        self.scan_page(place, 0, text, hits);
+    }
+
+    /// Finds every pattern in one of the texts of a place.
+    pub(crate) fn scan_page(&self, place: Place, page: u32, text: &str, hits: &mut Hits) {
         if text.is_empty() {
             return;
         }
@@ -286,6 +300,7 @@ impl Matcher {
                 meanings: &meanings,
                 seen: QuickSet::default(),
                 place,
+                page,
                 hits,
             };
             for start in 0..words.len() {
@@ -299,7 +314,7 @@ impl Matcher {
                 let (start, end) = unfold(text, from, to);
                 let before = text.get(..start).unwrap_or("");
                 let line = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX).saturating_add(1);
-                hits.add(pattern, place, Hit { start, end, line });
+                hits.add(pattern, place, Hit { page, start, end, line });
             });
         }
     }
@@ -357,6 +372,7 @@ struct Walk<'a> {
     /// Gaps already looked beyond: node and place.
     seen: QuickSet<u64>,
     place: Place,
+    page: u32,
     hits: &'a mut Hits,
 }
 
@@ -404,7 +420,8 @@ impl Walk<'_> {
 
     fn hit(&mut self, pattern: u32, first: usize, last: usize) {
         if let (Some(first), Some(last)) = (self.words.get(first), self.words.get(last)) {
-            let hit = Hit { start: first.start as usize, end: last.end as usize, line: first.line };
+            let (start, end) = (first.start as usize, last.end as usize);
+            let hit = Hit { page: self.page, start, end, line: first.line };
             self.hits.add(pattern, self.place, hit);
         }
     }

@@ -186,6 +186,7 @@ fn message_of(spec: &RuleSpec, example: &str) -> (Message, Context) {
         folder: first(&spec.folder).unwrap_or_default(),
         attachments: attachments.into_iter().collect(),
         thread: ThreadKeys::default(),
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,

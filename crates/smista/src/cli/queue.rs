@@ -1,6 +1,6 @@
 //! `smista queue ...`: the queue functions for people and scripts.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use comfy_table::Cell;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -328,6 +328,16 @@ fn print_case(case: &CaseView, show: &Show) {
                 media.unwrap_or_default(),
                 size.unwrap_or_default()
             ));
+        }
+        let pages = message.documents.as_array().into_iter().flatten();
+        let names: BTreeSet<&str> =
+            pages.filter_map(|p| p.get("attachment").and_then(Value::as_str)).collect();
+        for name in names {
+            render::print(&format!("  ({}: {name})", say(lang, "letto per smistare", "read for sorting")));
+        }
+        let codes = message.notes.as_array().into_iter().flatten().filter_map(Value::as_str);
+        for note in codes.filter_map(|code| words::note(code, lang)) {
+            render::print(&format!("  ({note})"));
         }
     }
     render::print(&format!("\n{}", say(lang, "Storia", "History")));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use smista_domain::{
     ChannelName, Delivery, DeliveryKey, Lang, Message, Reading, Sender, Text, ThreadKeys, Upstream,
 };
-use smista_email::read::{ReadSettings, read};
+use smista_email::read::{ReadSettings, attachment, read};
 use smista_store::Store;
 use smista_triage::{Context, Rules, count_examples, decide, explain, explain_json, test_rules};
 
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     clock,
     configuration::{Configuration, Findings},
+    documents::{self, Readers},
 };
 
 /// Prints findings: as JSON, or for people on standard error.
@@ -120,18 +121,22 @@ fn subject(bytes: Vec<u8>, name: &str, settings: &ReadSettings) -> Result<Subjec
         return Ok(Subject::Message(Box::new(plain(&String::from_utf8_lossy(&bytes), now))));
     }
     let channel: ChannelName = "email/explain".parse().map_err(|_| Failure::silent(FOUND))?;
+    let bytes = bytes::Bytes::from(bytes);
     let delivery = Delivery {
         channel,
         scope: "INBOX".to_owned(),
         key: DeliveryKey(name.to_owned()),
-        bytes: bytes.into(),
+        bytes: bytes.clone(),
         received_at: now,
         upstream: Upstream::Void,
         facts: Value::Null,
         recognise: false,
     };
     match read(&delivery, settings) {
-        Ok(Reading::Message(message)) => Ok(Subject::Message(message)),
+        Ok(Reading::Message(mut message)) => {
+            documents::look_into(&mut message, &Readers::default(), |a| attachment(&bytes, &a.part));
+            Ok(Subject::Message(message))
+        }
         Ok(Reading::Ignored { reason, .. }) => Ok(Subject::Ignored { reason: reason.as_str() }),
         Err(unreadable) => Err(Failure::new(
             FOUND,
@@ -161,6 +166,7 @@ fn plain(text: &str, now: Timestamp) -> Message {
         folder: "INBOX".to_owned(),
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,

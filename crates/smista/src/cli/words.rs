@@ -3,7 +3,7 @@
 //! JSON, SQL and `--lang en` have the words themselves; Italian is for tables and sentences alone. A word that is not known
 //! here stands as it is, so that a newer database never makes an empty cell.
 
-use smista_domain::Lang;
+use smista_domain::{DOCUMENT_CUT, DOCUMENT_SCAN, DOCUMENT_UNREADABLE, Lang};
 
 type Words = &'static [(&'static str, &'static str)];
 
@@ -46,6 +46,33 @@ const EVENTS: Words = &[
     ("referenced", "riferimento"),
     ("linked", "collegata"),
 ];
+
+/// What a clerk should know about a message's documents. The other notes are about how a letter was made and help few.
+const NOTES: &[(&str, &str, &str)] = &[
+    (
+        DOCUMENT_SCAN,
+        "un allegato è solo una scansione o una foto: va letto da una persona",
+        "an attachment is only a scan or a photograph: a person must read it",
+    ),
+    (
+        DOCUMENT_UNREADABLE,
+        "un allegato non si è potuto leggere (protetto, rovinato o troppo grande)",
+        "an attachment could not be read (under a password, damaged or too large)",
+    ),
+    (
+        DOCUMENT_CUT,
+        "degli allegati è stata letta solo la prima parte",
+        "only the beginning of the attachments was read",
+    ),
+];
+
+/// A note in words; None for those that are not shown.
+pub(crate) fn note(code: &str, lang: Lang) -> Option<&'static str> {
+    NOTES.iter().find(|(known, ..)| *known == code).map(|(_, it, en)| match lang {
+        Lang::It => *it,
+        Lang::En => *en,
+    })
+}
 
 const PRIORITIES: Words = &[("urgent", "urgente"), ("high", "alta"), ("normal", "normale"), ("low", "bassa")];
 

@@ -110,6 +110,8 @@ pub struct MessageView {
     pub quoted: String,
     /// The signature.
     pub signature: String,
+    /// What documents in the attachment say, where the letter itself says nothing: `{attachment, page, text}`.
+    pub documents: Value,
     /// What the clerk should know.
     pub notes: Value,
     /// When the writer says that it was written.
@@ -223,6 +225,7 @@ impl Store {
         .await?;
         let messages = sqlx::query!(
             r#"select m.id, m.delivery, m.sender, m.subject, m.text, m.quoted, m.signature, m.notes, m.sent_at, m.received_at,
+                      coalesce(m.documents, '[]') as "documents!",
                       (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'type', a.media_type,
                          'size', a.size, 'inline', a.inline, 'url', '/v1/attachments/' || a.id) order by a.id), '[]')
                          from attachments a where a.message = m.id) as "attachments!"
@@ -269,6 +272,7 @@ impl Store {
                     text: m.text,
                     quoted: m.quoted,
                     signature: m.signature,
+                    documents: m.documents,
                     notes: m.notes,
                     sent_at: m.sent_at.map(sql_time::from_sql),
                     received_at: sql_time::from_sql(m.received_at),

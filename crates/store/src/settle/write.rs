@@ -166,6 +166,7 @@ pub(super) async fn messages(
     let (mut texts, mut quoted, mut signatures) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     let (mut folders, mut threads, mut places) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     let (mut notes, mut sent, mut received) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
+    let mut documents = Vec::with_capacity(n);
     let (mut a_message, mut a_name, mut a_type, mut a_size) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut a_sha, mut a_part, mut a_inline) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,6 +185,7 @@ pub(super) async fn messages(
         threads.push(json(&message.thread));
         places.push(message.place.as_ref().map(json));
         notes.push(json(&message.notes));
+        documents.push((!message.documents.is_empty()).then(|| json(&message.documents)));
         sent.push(message.sent_at.map(sql_time::to_sql));
         received.push(sql_time::to_sql(message.received_at));
         for attachment in &message.attachments {
@@ -198,12 +200,13 @@ pub(super) async fn messages(
     }
     sqlx::query!(
         "insert into messages (id, segnalazione, delivery, sender, sender_address, recipients, subject, text, quoted,
-                               signature, folder, thread, place, notes, sent_at, received_at)
-         select c1, c2, c3, c4::jsonb, c5, c6::jsonb, c7, c8, c9, c10, c11, c12::jsonb, c13::jsonb, c14::jsonb, c15, c16
+                               signature, folder, thread, place, notes, sent_at, received_at, documents)
+         select c1, c2, c3, c4::jsonb, c5, c6::jsonb, c7, c8, c9, c10, c11, c12::jsonb, c13::jsonb, c14::jsonb, c15, c16,
+                c17::jsonb
            from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[],
-                       $16::timestamptz[])
-                as t (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16)",
+                       $16::timestamptz[], $17::text[])
+                as t (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17)",
         &ids,
         &cases,
         &deliveries,
@@ -220,6 +223,7 @@ pub(super) async fn messages(
         &notes,
         &sent as &[Option<time::OffsetDateTime>],
         &received,
+        &documents as &[Option<String>],
     )
     .execute(&mut *conn)
     .await?;

@@ -103,6 +103,7 @@ impl Letter {
                 number: None,
                 fingerprint: self.own.clone(),
             },
+            documents: Vec::new(),
             place: None,
             certified: None,
             protocol: None,

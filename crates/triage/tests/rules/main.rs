@@ -4,6 +4,7 @@
 
 mod default_rules;
 mod documentation;
+mod documents;
 mod examples;
 mod explained;
 mod fields;

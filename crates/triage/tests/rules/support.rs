@@ -88,6 +88,7 @@ pub(crate) fn message(text: &str) -> Message {
         folder: "INBOX".to_owned(),
         attachments: Vec::new(),
         thread: ThreadKeys::default(),
+        documents: Vec::new(),
         place: None,
         certified: None,
         protocol: None,

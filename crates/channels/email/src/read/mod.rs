@@ -225,6 +225,7 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
         received_at: delivery.received_at,
         folder: delivery.scope.clone(),
         attachments: content.attachments,
+        documents: Vec::new(),
         place,
         certified: opened.certified(),
         protocol: segnatura::find(&root),
