@@ -161,6 +161,8 @@ mod tests {
                     inline: false,
                 })
                 .collect(),
+            form: None,
+            forwarded_by: None,
             documents: Vec::new(),
             thread: ThreadKeys::default(),
             place: None,
