@@ -100,7 +100,11 @@ impl Dovecot {
             if let Some(parent) = path.parent() {
                 self.make_dir(parent)?;
             }
-            fs::create_dir(path)?;
+            // The server makes the folders of whoever logs in, perhaps at this moment.
+            match fs::create_dir(path) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                done => done?,
+            }
             self.own(path)?;
         }
         Ok(())
