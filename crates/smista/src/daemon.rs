@@ -18,6 +18,7 @@ use smista_settings::Environment;
 use smista_store::{Handover, LONGEST_LEASE, Store};
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use crate::{
     holder::Holder,
     monitor::Monitor,
     notifier::Notifier,
-    pipeline::{Pipeline, PipelineSettings},
+    pipeline::{Pipeline, PipelineSettings, SETTLING},
     status::Speaker,
     supervisor::Supervisor,
     town::Town,
@@ -129,7 +130,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
         notifier: notifier.clone(),
         health: health.clone(),
         settings: PipelineSettings::default(),
-        settling: Arc::default(),
+        settling: Arc::new(Semaphore::new(SETTLING)),
         one_large: budget.large(),
         beats,
     };

@@ -51,7 +51,7 @@ pub(crate) async fn sort(store: &Store, configuration: &Configuration, rules: Ru
         notifier: Notifier::default(),
         health: Health::default(),
         settings: PipelineSettings::default(),
-        settling: Arc::default(),
+        settling: Arc::new(Semaphore::new(1)),
         one_large: Arc::new(Semaphore::new(1)),
         beats: Arc::new(AtomicU64::new(0)),
     };

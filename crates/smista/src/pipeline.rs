@@ -18,7 +18,7 @@ use smista_store::{
     settle::{ClaimLimits, Claimed, SettleOptions, Settlement, Verdict},
 };
 use tokio::{
-    sync::{Mutex, Notify, Semaphore},
+    sync::{Notify, Semaphore},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,10 @@ use crate::{health::Health, notifier::Notifier, town::Town};
 /// How long a message waits whose case another session holds.
 const BUSY: Duration = Duration::from_secs(15);
 
-/// How long a worker waits for the one that is settling. Longer than that takes, unless somebody else's session holds a case:
+/// How many workers settle at the same time.
+pub(crate) const SETTLING: usize = 2;
+
+/// How long a worker waits for those that are settling. Longer than that takes, unless somebody else's session holds a case:
 /// then the others go on beside it.
 const TURN: Duration = Duration::from_millis(300);
 
@@ -69,8 +72,8 @@ pub(crate) struct Pipeline {
     pub(crate) notifier: Notifier,
     pub(crate) health: Health,
     pub(crate) settings: PipelineSettings,
-    /// Held while settling: workers of one process would only wait for each other's thread keys, inside their transactions.
-    pub(crate) settling: Arc<Mutex<()>>,
+    /// Who may settle: two at a time. More of one process would only wait for each other's thread keys, inside their transactions.
+    pub(crate) settling: Arc<Semaphore>,
     /// The lane for large letters, shared with the channels that fetch them.
     pub(crate) one_large: Arc<Semaphore>,
     /// Rises with every turn of a worker: what the watchdog looks at.
@@ -265,7 +268,7 @@ impl Pipeline {
         let options = SettleOptions { year: self.town.year(), reopen_within: self.town.reopen_within() };
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
-            let turn = tokio::time::timeout(TURN, self.settling.lock()).await;
+            let turn = tokio::time::timeout(TURN, self.settling.acquire()).await;
             let settled = self.store.settle(&batch, &options).await;
             drop(turn);
             match settled {
