@@ -125,10 +125,121 @@ pub struct Decision {
     /// The reason for setting it aside, if rules say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<String>,
-    /// Every vote, strongest first.
+    /// Every vote, strongest first. In JSON the evidence of a rule stands with its first vote only: a rule votes for several
+    /// things at once, and its evidence is the greater part of a decision.
+    #[serde(with = "votes")]
     pub votes: Vec<Vote>,
     /// Sums, per subject strongest first: the winner and what came second.
     pub scores: Vec<Alternative>,
     /// The ruleset that decided.
     pub ruleset: RulesetId,
+}
+
+/// Votes in JSON, with each rule's evidence once.
+mod votes {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Evidence, Vote, VoteSubject};
+
+    #[derive(Serialize, Deserialize)]
+    struct Written<'a> {
+        rule: Cow<'a, str>,
+        about: VoteSubject,
+        value: Cow<'a, str>,
+        weight: i64,
+        /// None: that of the rule's vote before this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Cow<'a, [Evidence]>>,
+    }
+
+    /// The evidence of the latest vote of a rule.
+    fn before<'a>(votes: &'a [Vote], rule: &str) -> Option<&'a [Evidence]> {
+        votes.iter().rev().find(|vote| vote.rule == rule).map(|vote| vote.evidence.as_slice())
+    }
+
+    pub(super) fn serialize<S: Serializer>(votes: &[Vote], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(votes.iter().enumerate().map(|(n, vote)| {
+            let known = before(votes.get(..n).unwrap_or_default(), &vote.rule);
+            Written {
+                rule: Cow::Borrowed(&vote.rule),
+                about: vote.about,
+                value: Cow::Borrowed(&vote.value),
+                weight: vote.weight,
+                evidence: (known != Some(vote.evidence.as_slice())).then(|| Cow::Borrowed(&*vote.evidence)),
+            }
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Vote>, D::Error> {
+        let written = Vec::<Written<'static>>::deserialize(d)?;
+        let mut votes: Vec<Vote> = Vec::with_capacity(written.len());
+        for vote in written {
+            let evidence = match vote.evidence {
+                Some(own) => own.into_owned(),
+                None => before(&votes, &vote.rule).map(<[Evidence]>::to_vec).unwrap_or_default(),
+            };
+            votes.push(Vote {
+                rule: vote.rule.into_owned(),
+                about: vote.about,
+                value: vote.value.into_owned(),
+                weight: vote.weight,
+                evidence,
+            });
+        }
+        Ok(votes)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::Decision;
+
+        fn vote(rule: &str, about: VoteSubject, words: &[&str]) -> Vote {
+            let evidence = words.iter().map(|words| Evidence {
+                pattern: "buca".to_owned(),
+                words: (*words).to_owned(),
+                place: "text".to_owned(),
+                line: 1,
+            });
+            Vote {
+                rule: rule.to_owned(),
+                about,
+                value: "x".to_owned(),
+                weight: 1,
+                evidence: evidence.collect(),
+            }
+        }
+
+        #[test]
+        fn the_evidence_of_a_rule_stands_once_and_comes_back_with_every_vote() {
+            let votes = vec![
+                vote("buche", VoteSubject::Sector, &["buca", "buche"]),
+                vote("alberi", VoteSubject::Sector, &["albero"]),
+                vote("buche", VoteSubject::Kind, &["buca", "buche"]),
+                vote("senza", VoteSubject::Kind, &[]),
+                vote("buche", VoteSubject::Category, &["altro"]),
+                vote("buche", VoteSubject::Priority, &["altro"]),
+            ];
+            let decision = Decision {
+                kind: "segnalazione".parse().expect("an id"),
+                sector: "urp".parse().expect("an id"),
+                category: None,
+                priority: crate::Priority::Normal,
+                tags: Vec::new(),
+                fallback: false,
+                fallback_reason: None,
+                set_aside: None,
+                votes,
+                scores: Vec::new(),
+                ruleset: crate::RulesetId(String::new()),
+            };
+            let json = serde_json::to_value(&decision).expect("JSON");
+            let shown = json["votes"].as_array().expect("a list");
+            let with: Vec<bool> = shown.iter().map(|vote| vote.get("evidence").is_some()).collect();
+            assert_eq!(with, [true, true, false, true, true, false]);
+            assert_eq!(serde_json::from_value::<Decision>(json).expect("read"), decision);
+        }
+    }
 }

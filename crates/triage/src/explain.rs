@@ -79,6 +79,8 @@ pub fn explain_json(decision: &Decision) -> Value {
             fields.entry(key).or_insert(Value::Null);
         }
         fields.entry("tags").or_insert_with(|| json!([]));
+        // Each with its evidence, which is kept once for each rule.
+        fields.insert("votes".to_owned(), json!(decision.votes));
     }
     value
 }
