@@ -1,7 +1,7 @@
 //! A message as a tree of parts.
 //!
 //! Our own splitter, and not mail-parser's, for what it must guarantee: work linear in the size (mail-parser 0.11 reads to
-//! the end for every part that names a boundary which never comes: 36 s for 1.2 MB of them), at most so many parts and
+//! the end for every part that names a boundary which never comes, ADR 13), at most so many parts and
 //! levels, and a part that was cut in the middle keeps its transfer encoding. Each multipart is cut at the lines of its
 //! own boundary first, so that what is broken within a part cannot reach its neighbours. A message within a message
 //! stays one part; it is split only when somebody asks for what is in it.
