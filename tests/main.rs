@@ -19,6 +19,7 @@ mod forms;
 mod known_failures;
 mod line;
 mod mailboxes;
+mod pec;
 mod privacy;
 mod support;
 mod threads;

@@ -26,6 +26,7 @@ pub use message::{Attachment, Form, IgnoreReason, Message, Place, Reading, Sende
 pub use names::{ChannelKind, ChannelName, InvalidName, KindId, Number, RulesetId, SectorId};
 pub use outcome::{DeliveryState, EntryState, Outcome};
 pub use pec::{
-    CertificationData, Certified, LegalInstant, Party, Protocol, Receipt, ReceiptKind, Signature, Standing,
+    CertificationData, Certified, LegalInstant, Party, Protocol, Receipt, ReceiptKind, Seal, Signature,
+    Standing, Trust,
 };
 pub use text::{Lang, Text};

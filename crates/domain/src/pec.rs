@@ -97,8 +97,7 @@ pub struct CertificationData {
     pub taken_for: Vec<String>,
 }
 
-/// Whether a provider's signature fits what it signed. It does not say that the signer is a provider: whom to trust is
-/// another question.
+/// Whether a provider's signature fits what it signed. It does not say that the signer is a provider: see [`Trust`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "result", content = "reason")]
 pub enum Signature {
@@ -116,14 +115,40 @@ impl Default for Signature {
     }
 }
 
+/// Whether the signer is a provider: its certificate leads to an authority that the settings name (`[pec] ca_file`), and is made
+/// out to the address that sent the envelope.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result", content = "reason")]
+pub enum Trust {
+    /// It is.
+    Trusted,
+    /// It is not shown to be, for this reason: `signature` (does not hold, or cannot be checked), `issuer` (no authority of
+    /// ours), `expired` (at the time of receipt), `address` (made out to somebody else), `certificate` (anything else).
+    Untrusted(String),
+    /// The settings name no authority.
+    #[default]
+    NotAsked,
+}
+
+/// What a signature is worth.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Whether it fits the bytes.
+    #[serde(default)]
+    pub signature: Signature,
+    /// Whose it is.
+    #[serde(default)]
+    pub trust: Trust,
+}
+
 /// A letter came as certified mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certified {
     /// What the provider that brought it here certifies: the outermost envelope, the only one that this provider made.
     pub envelope: CertificationData,
-    /// Whether the outermost envelope's signature fits it.
-    #[serde(default)]
-    pub signature: Signature,
+    /// What the outermost envelope's signature is worth.
+    #[serde(flatten)]
+    pub seal: Seal,
     /// What the envelopes within say (a certified letter sent on as it was, from one mailbox to the next), outermost
     /// first. They are part of what the sender of the outermost one handed over: his claim until their signature is checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -153,6 +178,11 @@ pub enum ReceiptKind {
 }
 
 impl ReceiptKind {
+    /// True if the letter did not and will not reach its recipient.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::NotDelivered | Self::NotAccepted | Self::Virus)
+    }
+
     /// The provider's word.
     pub fn as_str(&self) -> &str {
         match self {
@@ -201,9 +231,9 @@ pub struct Receipt {
     pub extent: Option<String>,
     /// False when it came within an anomaly envelope or within another letter's: then its own provider did not hand it over.
     pub direct: bool,
-    /// Whether its signature fits it.
-    #[serde(default)]
-    pub signature: Signature,
+    /// What its signature is worth.
+    #[serde(flatten)]
+    pub seal: Seal,
     /// What it certifies.
     pub data: CertificationData,
 }

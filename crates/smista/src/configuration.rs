@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
 use smista_domain::{ChannelName, KindId, Lang, SectorId};
-use smista_email::{EmailSettings, read::ReadSettings};
+use smista_email::{EmailSettings, PecSettings, read::ReadSettings};
 use smista_settings::{
     Diagnostic, Diagnostics, Environment, FileId, Loaded, Queue, Section, Sectors, Severity, Sources, Span,
     Town, codes, find_config_dir, load, parse, render, sort, summary, to_json,
@@ -17,6 +17,7 @@ pub(crate) struct Configuration {
     pub(crate) town: Town,
     pub(crate) database: DatabaseSettings,
     pub(crate) mailboxes: Vec<EmailSettings>,
+    pub(crate) pec: PecSettings,
     pub(crate) ruleset: Option<Ruleset>,
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn read(
         })
         .collect();
     EmailSettings::check_all(&mailboxes, &diagnostics);
+    let pec = root.table("pec").map_or_else(|| Some(PecSettings::default()), PecSettings::read);
     root.finish();
     let sectors_file = sectors.as_ref().and_then(Section::start).map(|span| span.file);
     let files = texts(&sources, sectors_file, &rule_files);
@@ -99,11 +101,12 @@ pub(crate) fn read(
     };
     // A password that cannot be read (here: the daemon's credentials may be its alone) stops its own mailbox only.
     let errors = || all.iter().filter(|d| d.severity == Severity::Error && d.code != codes::SECRET_MISSING);
-    let configuration = match (town, database) {
-        (Some(town), Some(database)) if errors().all(of_rules) => Some(Configuration {
+    let configuration = match (town, database, pec) {
+        (Some(town), Some(database), Some(pec)) if errors().all(of_rules) => Some(Configuration {
             town,
             database,
             mailboxes: mailboxes.into_iter().map(|(settings, _)| settings).collect(),
+            pec,
             ruleset: ruleset.filter(|_| errors().next().is_none()),
         }),
         _ => None,
@@ -193,6 +196,7 @@ impl Configuration {
                 .filter(|u| u.contains('@'))
                 .collect(),
             own_domains: self.town.comune.domains.iter().map(|d| d.to_lowercase()).collect(),
+            pec_authorities: self.pec.authorities.clone(),
             ..ReadSettings::default()
         };
         let of = |mailbox: &EmailSettings| ReadSettings {

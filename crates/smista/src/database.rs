@@ -78,6 +78,7 @@ pub(crate) async fn find(configuration: &Configuration) -> Result<Database, Fail
 pub(crate) async fn prepare(store: &Store) -> Result<Vec<i64>, StoreError> {
     let applied = store.migrate().await?;
     store.align_history().await?;
+    store.link_receipts().await?;
     Ok(applied)
 }
 

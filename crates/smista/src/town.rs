@@ -4,9 +4,12 @@
 use std::sync::{PoisonError, RwLock};
 
 use jiff::{SignedDuration, tz::TimeZone};
-use smista_domain::{ChannelKind, ChannelName, Delivery, DeliveryKey, IgnoreReason, Reading, Upstream};
+use serde_json::json;
+use smista_domain::{
+    ChannelKind, ChannelName, Delivery, DeliveryKey, IgnoreReason, Reading, Receipt, Upstream,
+};
 use smista_email::read::ReadSettings;
-use smista_store::settle::{Claimed, FLOOD, Verdict, Watched};
+use smista_store::settle::{Claimed, FLOOD, ReceiptNote, Verdict, Watched};
 use smista_triage::{Context, Rules, decide};
 
 use crate::{
@@ -71,9 +74,10 @@ impl Town {
                 }
                 Verdict::Message { message, decision: Box::new(decision) }
             }
-            Ok(Reading::Ignored { reason, .. }) => {
+            Ok(Reading::Ignored { reason, about, receipt }) => {
                 tracing::debug!(delivery.id = claimed.id, reason = reason.as_str(), "ignored");
-                Verdict::Ignored { reason: reason.as_str().to_owned() }
+                let receipt = note(reason, about, receipt.as_deref()).map(Box::new);
+                Verdict::Ignored { reason: reason.as_str().to_owned(), receipt }
             }
             Err(reason) => Verdict::Quarantined { reason },
         }
@@ -116,6 +120,27 @@ impl Town {
                 Err(format!("this version cannot read deliveries of {}", kind.as_str()))
             }
         }
+    }
+}
+
+/// What is kept of a receipt or a bounce, for the answer that it speaks of.
+fn note(reason: IgnoreReason, about: Option<String>, receipt: Option<&Receipt>) -> Option<ReceiptNote> {
+    match receipt {
+        Some(receipt) => Some(ReceiptNote {
+            about,
+            kind: receipt.kind.as_str().to_owned(),
+            failed: receipt.kind.is_failure(),
+            legal_at: receipt.data.instant.map(|instant| instant.at),
+            data: json!(receipt),
+        }),
+        None if reason == IgnoreReason::Bounce => Some(ReceiptNote {
+            about,
+            kind: reason.as_str().to_owned(),
+            failed: true,
+            legal_at: None,
+            data: json!({}),
+        }),
+        None => None,
     }
 }
 

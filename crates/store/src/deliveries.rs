@@ -80,6 +80,25 @@ pub struct DeliveryView {
     pub claimed_until: Option<Timestamp>,
     /// When its bytes were erased.
     pub erased_at: Option<Timestamp>,
+    /// What it says of a letter that we sent, if it is a receipt or a bounce.
+    pub receipt: Option<ReceiptView>,
+}
+
+/// A receipt of certified mail, or a bounce.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReceiptView {
+    /// The provider's word, or `bounce`.
+    pub kind: String,
+    /// The thread key of the letter it speaks of.
+    pub about: Option<String>,
+    /// The letter did not and will not reach its recipient.
+    pub failed: bool,
+    /// The instant with legal effect.
+    pub legal_at: Option<Timestamp>,
+    /// True once it has found the answer that it speaks of: the case's number stands in `number`.
+    pub linked: bool,
+    /// All that it says.
+    pub data: Value,
 }
 
 /// Why a delivery was not changed.
@@ -187,10 +206,12 @@ impl Store {
         let outcomes: Vec<String> = filter.outcomes.iter().map(ToString::to_string).collect();
         let rows = sqlx::query_as!(
             Row,
-            r#"select d.id, d.channel, d.received_at, d.state, d.outcome, d.reason, s.number as "number?", d.attempts, d.scope, d.size,
+            r#"select d.id, d.channel, d.received_at, d.state, d.outcome, d.reason, d.attempts, d.scope, d.size,
                       d.not_before, d.accepted_at, d.settled_at,
-                      (select k.key from delivery_keys k where k.delivery = d.id order by k.key limit 1) as source_key
-               from deliveries d left join segnalazioni s on s.id = d.segnalazione
+                      (select k.key from delivery_keys k where k.delivery = d.id order by k.key limit 1) as source_key,
+                      (select s.number from segnalazioni s where s.id = coalesce(d.segnalazione,
+                         (select o.segnalazione from receipts r join outbox o on o.id = r.outbox where r.delivery = d.id))) as number
+               from deliveries d
                where (cardinality($1::text[]) = 0 or d.state = any($1)) and (cardinality($2::text[]) = 0 or d.outcome = any($2))
                  and ($3::text is null or d.channel = $3) and ($4::text is null or d.reason = $4)
                order by d.id desc limit nullif($5::bigint, 0)"#,
@@ -209,15 +230,23 @@ impl Store {
     pub async fn delivery_show(&self, id: i64) -> Result<Option<DeliveryView>> {
         let row = sqlx::query_as!(
             Row,
-            r#"select d.id, d.channel, d.received_at, d.state, d.outcome, d.reason, s.number as "number?", d.attempts, d.scope, d.size,
+            r#"select d.id, d.channel, d.received_at, d.state, d.outcome, d.reason, d.attempts, d.scope, d.size,
                       d.not_before, d.accepted_at, d.settled_at,
-                      (select k.key from delivery_keys k where k.delivery = d.id order by k.key limit 1) as source_key
-               from deliveries d left join segnalazioni s on s.id = d.segnalazione where d.id = $1"#,
+                      (select k.key from delivery_keys k where k.delivery = d.id order by k.key limit 1) as source_key,
+                      (select s.number from segnalazioni s where s.id = coalesce(d.segnalazione,
+                         (select o.segnalazione from receipts r join outbox o on o.id = r.outbox where r.delivery = d.id))) as number
+               from deliveries d where d.id = $1"#,
             id
         )
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
+        let receipt = sqlx::query!(
+            r#"select kind, about, failed, legal_at, outbox is not null as "linked!", data from receipts where delivery = $1"#,
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await?;
         let more = sqlx::query!(
             r#"select array(select k.key from delivery_keys k where k.delivery = d.id order by k.key) as "keys!",
                       facts, encode(sha256, 'hex') as sha256, upstream, upstream_due, claimed_until, erased_at
@@ -235,6 +264,14 @@ impl Store {
             upstream_due: more.upstream_due.map(sql_time::from_sql),
             claimed_until: more.claimed_until.map(sql_time::from_sql),
             erased_at: more.erased_at.map(sql_time::from_sql),
+            receipt: receipt.map(|r| ReceiptView {
+                kind: r.kind,
+                about: r.about,
+                failed: r.failed,
+                legal_at: r.legal_at.map(sql_time::from_sql),
+                linked: r.linked,
+                data: r.data,
+            }),
         }))
     }
 

@@ -32,7 +32,7 @@ mod threads;
 pub use channels::{ChannelCursor, ChannelHolder, ChannelStatus};
 pub use connect::{Store, StoreOptions};
 pub use database_settings::{DatabaseSettings, codes as database_codes, codes::ALL as DATABASE_CODES};
-pub use deliveries::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView};
+pub use deliveries::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView, ReceiptView};
 pub use error::StoreError;
 pub use handover::Handover;
 pub use intake::StoreIntake;

@@ -9,6 +9,7 @@ pub mod dovecot;
 pub mod installation;
 pub mod memory_intake;
 pub mod nasty;
+pub mod pec;
 pub mod ports;
 #[cfg(feature = "database")]
 pub mod postgres;

@@ -43,7 +43,7 @@ fn parts(name: &str, subtype: &str, parts: &[&str]) -> Vec<u8> {
 }
 
 /// Base64 in lines of 76.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len() * 4 / 3 + bytes.len() / 40);
     for (n, group) in bytes.chunks(3).enumerate() {

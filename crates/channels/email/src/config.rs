@@ -3,7 +3,9 @@
 //! Everything that can be known without the network is checked here: files are readable, certificates are certificates, nothing
 //! goes unencrypted over a network, and what is moved out of a watched folder does not land in a watched one.
 
+mod ca;
 mod form;
+mod pec;
 mod read;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,6 +16,7 @@ use secrecy::SecretString;
 use smista_domain::ChannelName;
 use smista_settings::{Diagnostic, Diagnostics, SecretSource, Section, Span};
 
+pub use self::pec::PecSettings;
 pub use crate::imap::session::TlsMode;
 use crate::read::form::FormSettings;
 

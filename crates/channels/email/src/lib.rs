@@ -7,5 +7,5 @@ pub mod import;
 pub mod read;
 
 pub use channel::EmailChannel;
-pub use config::EmailSettings;
+pub use config::{EmailSettings, PecSettings};
 pub use imap::{Timing, advice::advice, budget::MemoryBudget};

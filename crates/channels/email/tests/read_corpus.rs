@@ -130,7 +130,7 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
                 out.insert("receipt", receipt.kind.as_str().to_owned());
                 out.insert("extent", of(&receipt.extent));
                 out.insert("direct", receipt.direct.to_string());
-                out.insert("signed", signed(&receipt.signature));
+                out.insert("signed", signed(&receipt.seal.signature));
                 certificate(&receipt.data, &mut out);
             }
         }
@@ -161,7 +161,7 @@ fn fields(reading: &Result<Reading, String>) -> BTreeMap<&'static str, String> {
             if let Some(certified) = &m.certified {
                 let ids = certified.within.iter().map(|d| d.id.clone().unwrap_or_default());
                 out.insert("within", ids.collect::<Vec<_>>().join(" "));
-                out.insert("signed", signed(&certified.signature));
+                out.insert("signed", signed(&certified.seal.signature));
                 certificate(&certified.envelope, &mut out);
             }
             let protocol = m.protocol.clone().unwrap_or_default();

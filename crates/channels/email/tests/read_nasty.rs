@@ -263,7 +263,7 @@ fn certificates_are_bounded() {
     assert_eq!(certified("pec-daticert-recipients-5000").envelope.recipients.len(), 1000);
     assert_eq!(certified("pec-daticert-attributes-30000").envelope, CertificationData::default());
     let unreadable = Signature::Unchecked("unreadable".to_owned());
-    assert_eq!(certified("pec-signature-nested-60000").signature, unreadable);
+    assert_eq!(certified("pec-signature-nested-60000").seal.signature, unreadable);
     assert_eq!(certified("pec-nested-10000").within, vec![]);
     assert_eq!(message("pec-nested-5").notes, ["pec-no-data"]);
     assert_eq!(message("pec-nested-5").subject, "Lampione pec-nested-5");

@@ -335,7 +335,7 @@ proptest! {
 
     #[test]
     fn no_changed_letter_keeps_its_signature(at in any::<Index>(), byte in any::<u8>()) {
-        let signature = |raw: &[u8]| message(raw).and_then(|m| m.certified).map(|c| c.signature);
+        let signature = |raw: &[u8]| message(raw).and_then(|m| m.certified).map(|c| c.seal.signature);
         let mut letter = SIGNED.clone();
         prop_assert_eq!(signature(&letter), Some(Signature::Holds));
         let boundaries: Vec<usize> = letter.windows(7).enumerate().filter(|(_, w)| *w == b"\n--sig\n").map(|(n, _)| n).collect();

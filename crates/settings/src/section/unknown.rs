@@ -11,6 +11,7 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("http", "[http]", "smista.toml"),
     ("queue", "[queue]", "smista.toml"),
     ("email", "[[email]]", "smista.toml"),
+    ("pec", "[pec]", "smista.toml"),
     ("meta", "[meta]", "smista.toml"),
     ("phone", "[[phone]]", "smista.toml"),
     ("desk", "[desk]", "smista.toml"),

@@ -8,6 +8,7 @@ use smista_store::{DeliveryError, DeliveryFilter, DeliveryRow, DeliveryView, Led
 
 use super::{
     args::{DeliveriesCommand, DeliveriesListArgs},
+    certificate,
     exit::{FOUND, Failure, USAGE},
     queue::Show,
     render::{self, say},
@@ -200,6 +201,17 @@ fn print_one(view: &DeliveryView, show: &Show) {
     let outcome = words::outcome(row.outcome.as_deref().unwrap_or(""), lang);
     line("Stato", "State", format!("{} {outcome}", words::delivery_state(&row.state, lang)).trim_end());
     line("Motivo", "Reason", &because(row, lang));
+    if let Some(receipt) = &view.receipt {
+        line("Ricevuta", "Receipt", &certificate::receipt(&receipt.kind, &receipt.data, show));
+        line("Riguarda", "About", receipt.about.as_deref().unwrap_or(""));
+        if !receipt.linked {
+            line(
+                "",
+                "",
+                say(lang, "(in attesa della risposta di cui parla)", "(waits for the answer it speaks of)"),
+            );
+        }
+    }
     line("Segnalazione", "Number", row.number.as_deref().unwrap_or(""));
     line("Tentativi", "Attempts", &row.attempts.to_string());
     line("Dimensione", "Size", &row.size.to_string());

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     args::{QueueCommand, QueueListArgs},
+    certificate,
     exit::{FOUND, Failure, USAGE},
     render::{self, say, short},
     words,
@@ -317,6 +318,9 @@ fn print_case(case: &CaseView, show: &Show) {
             render::print(&message.subject);
         }
         render::print(&message.text);
+        for known in certificate::lines(message, show) {
+            render::print(&format!("  ({known})"));
+        }
         for attachment in message.attachments.as_array().into_iter().flatten() {
             let text =
                 |k: &str| attachment.get(k).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
@@ -342,13 +346,22 @@ fn print_case(case: &CaseView, show: &Show) {
     }
     render::print(&format!("\n{}", say(lang, "Storia", "History")));
     for event in &case.history {
-        render::print(&format!(
-            "  {}  {:<21} {:<18} {}",
+        let line = format!(
+            "  {}  {:<24} {:<18} {}",
             show.time(event.at),
             words::event(&event.event, lang),
             event.sector,
             event.actor
-        ));
+        );
+        let said =
+            event.payload.as_ref().filter(|_| matches!(event.event.as_str(), "receipt" | "undelivered"));
+        let kind = said.and_then(|p| p.get("kind")).and_then(Value::as_str);
+        match said.zip(kind) {
+            Some((payload, kind)) => {
+                render::print(&format!("{line}: {}", certificate::receipt(kind, payload, show)));
+            }
+            None => render::print(&line),
+        }
     }
 }
 

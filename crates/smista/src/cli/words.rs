@@ -24,6 +24,7 @@ const CAUSES: Words = &[
     ("rerouted", "trasferita"),
     ("max-attempts", "troppi tentativi"),
     ("reopened", "riaperta"),
+    ("undelivered", "risposta non consegnata"),
 ];
 
 /// What happened to a segnalazione.
@@ -45,6 +46,28 @@ const EVENTS: Words = &[
     ("planned", "pianificata"),
     ("referenced", "riferimento"),
     ("linked", "collegata"),
+    ("receipt", "ricevuta"),
+    ("undelivered", "risposta non consegnata"),
+];
+
+/// What a receipt of certified mail says: the providers' words, and our own for a bounce.
+const RECEIPTS: &[(&str, &str, &str)] = &[
+    ("accettazione", "accettata dal nostro gestore", "accepted by our provider"),
+    ("avvenuta-consegna", "consegnata", "delivered"),
+    ("errore-consegna", "non consegnata", "not delivered"),
+    (
+        "preavviso-errore-consegna",
+        "non ancora consegnata dopo 12 o 24 ore",
+        "not delivered after 12 or 24 hours",
+    ),
+    ("non-accettazione", "rifiutata dal nostro gestore", "refused by our provider"),
+    (
+        "presa-in-carico",
+        "presa in carico dal gestore del destinatario",
+        "taken in charge by the recipient's provider",
+    ),
+    ("rilevazione-virus", "fermata per virus", "stopped for a virus"),
+    ("bounce", "tornata indietro", "bounced"),
 ];
 
 /// What a clerk should know about a message's documents. The other notes are about how a letter was made and help few.
@@ -115,6 +138,14 @@ pub(crate) fn cause(word: &str, lang: Lang) -> &str {
 /// An event of a segnalazione's history.
 pub(crate) fn event(word: &str, lang: Lang) -> &str {
     of(EVENTS, word, lang)
+}
+
+/// What a receipt says; a kind that is not known stands as it is.
+pub(crate) fn receipt(kind: &str, lang: Lang) -> &str {
+    RECEIPTS.iter().find(|(known, ..)| *known == kind).map_or(kind, |(_, it, en)| match lang {
+        Lang::It => it,
+        Lang::En => en,
+    })
 }
 
 /// A priority.

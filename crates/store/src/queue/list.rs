@@ -112,6 +112,14 @@ pub struct MessageView {
     pub signature: String,
     /// What documents in the attachment say, where the letter itself says nothing: `{attachment, page, text}`.
     pub documents: Value,
+    /// What the provider of certified mail certifies.
+    pub certified: Option<Value>,
+    /// The protocol facts of another administration's letter.
+    pub protocol: Option<Value>,
+    /// The web form that it came through.
+    pub form: Option<Value>,
+    /// The clerk who sent it on.
+    pub forwarded_by: Option<Value>,
     /// What the clerk should know.
     pub notes: Value,
     /// When the writer says that it was written.
@@ -225,7 +233,7 @@ impl Store {
         .await?;
         let messages = sqlx::query!(
             r#"select m.id, m.delivery, m.sender, m.subject, m.text, m.quoted, m.signature, m.notes, m.sent_at, m.received_at,
-                      coalesce(m.documents, '[]') as "documents!",
+                      coalesce(m.documents, '[]') as "documents!", m.certified, m.protocol, m.form, m.forwarded_by,
                       (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'type', a.media_type,
                          'size', a.size, 'inline', a.inline, 'url', '/v1/attachments/' || a.id) order by a.id), '[]')
                          from attachments a where a.message = m.id) as "attachments!"
@@ -273,6 +281,10 @@ impl Store {
                     quoted: m.quoted,
                     signature: m.signature,
                     documents: m.documents,
+                    certified: m.certified,
+                    protocol: m.protocol,
+                    form: m.form,
+                    forwarded_by: m.forwarded_by,
                     notes: m.notes,
                     sent_at: m.sent_at.map(sql_time::from_sql),
                     received_at: sql_time::from_sql(m.received_at),

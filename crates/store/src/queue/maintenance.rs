@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::{Result, Store};
+use crate::{Result, Store, threads};
 
 impl Store {
     /// Puts leases that ran out back. Returns the sectors that have something to claim now. Every few seconds.
@@ -41,6 +41,28 @@ impl Store {
     pub async fn align_history(&self) -> Result<i64> {
         self.within(self.patience(), async |connection: &mut PgConnection| {
             Ok(sqlx::query_scalar!(r#"select align_history() as "offset!""#).fetch_one(connection).await?)
+        })
+        .await
+    }
+
+    /// Says under which thread key (`mid:...`) an answer leaves: before it leaves. What cites it, a receipt or a reply, finds the
+    /// case from then on. Again with the same key: nothing changes.
+    pub async fn leaves_as(&self, answer: i64, thread_key: &str) -> Result<()> {
+        let key = threads::key(thread_key);
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            sqlx::query!("select leaves_as($1, $2)", answer, &key).execute(connection).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives every receipt that waits to the answer that it speaks of, however old. [`sweep`](Self::sweep) does it for what is
+    /// new. Gives how many found theirs.
+    pub async fn link_receipts(&self) -> Result<i32> {
+        self.within(self.patience(), async |connection: &mut PgConnection| {
+            Ok(sqlx::query_scalar!(r#"select link_receipts(null) as "linked!""#)
+                .fetch_one(connection)
+                .await?)
         })
         .await
     }

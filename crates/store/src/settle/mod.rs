@@ -20,7 +20,8 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use smista_domain::{Decision, Message, Number};
 
 use sqlx::{Connection as _, PgConnection};
@@ -45,12 +46,30 @@ pub enum Verdict {
     Ignored {
         /// The word for the ledger.
         reason: String,
+        /// What it says of a letter that we sent.
+        receipt: Option<Box<ReceiptNote>>,
     },
     /// Could not be read.
     Quarantined {
         /// The reason, in English, without personal data.
         reason: String,
     },
+}
+
+/// What a receipt of certified mail or a bounce says of a letter that we sent. It is kept, and finds the answer that it
+/// speaks of when both are there ([`Store::leaves_as`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReceiptNote {
+    /// The thread key of that letter, if it says which.
+    pub about: Option<String>,
+    /// The provider's word, or `bounce`.
+    pub kind: String,
+    /// The letter did not and will not reach its recipient.
+    pub failed: bool,
+    /// The instant with legal effect.
+    pub legal_at: Option<Timestamp>,
+    /// All that it says: a JSON object.
+    pub data: Value,
 }
 
 /// One claimed delivery with its verdict.
@@ -154,14 +173,16 @@ async fn settle(
     let found = flood::find(&mut tx, batch, &ours, recent).await?;
     let mut works: Vec<Work<'_>> = Vec::new();
     let mut incoming: Vec<threads::Incoming> = Vec::new();
+    let mut receipts: Vec<(i64, &ReceiptNote)> = Vec::new();
     for item in batch {
         if !ours.contains(&item.delivery) {
             settled.lost += 1;
             continue;
         }
         match &item.verdict {
-            Verdict::Ignored { reason } => {
+            Verdict::Ignored { reason, receipt } => {
                 settled.ignored += 1;
+                receipts.extend(receipt.as_deref().map(|receipt| (item.delivery, receipt)));
                 outcomes.push(Ending {
                     delivery: item.delivery,
                     state: "settled",
@@ -247,6 +268,7 @@ async fn settle(
         settled.numbers =
             written.iter().filter_map(|(c, w)| Some((w.delivery, numbers.get(c)?.clone()))).collect();
     }
+    write::receipts(&mut tx, &receipts).await?;
     write::outcomes(&mut tx, &outcomes).await?;
     tx.commit().await?;
     recent.learn(found);

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::{Ending, Work};
-use crate::{StoreError, clean, sql_time, threads::Relation};
+use super::{Ending, ReceiptNote, Work};
+use crate::{
+    StoreError, clean, sql_time,
+    threads::{self, Relation},
+};
 
 /// A value as the text of its JSON, without NUL, which PostgreSQL refuses.
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -167,6 +170,8 @@ pub(super) async fn messages(
     let (mut folders, mut threads, mut places) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     let (mut notes, mut sent, mut received) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     let mut documents = Vec::with_capacity(n);
+    let (mut certified, mut protocols) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut forms, mut clerks) = (Vec::with_capacity(n), Vec::with_capacity(n));
     let (mut a_message, mut a_name, mut a_type, mut a_size) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut a_sha, mut a_part, mut a_inline) = (Vec::new(), Vec::new(), Vec::new());
@@ -186,6 +191,10 @@ pub(super) async fn messages(
         places.push(message.place.as_ref().map(json));
         notes.push(json(&message.notes));
         documents.push((!message.documents.is_empty()).then(|| json(&message.documents)));
+        certified.push(message.certified.as_ref().map(json));
+        protocols.push(message.protocol.as_ref().map(json));
+        forms.push(message.form.as_ref().map(json));
+        clerks.push(message.forwarded_by.as_ref().map(json));
         sent.push(message.sent_at.map(sql_time::to_sql));
         received.push(sql_time::to_sql(message.received_at));
         for attachment in &message.attachments {
@@ -200,13 +209,14 @@ pub(super) async fn messages(
     }
     sqlx::query!(
         "insert into messages (id, segnalazione, delivery, sender, sender_address, recipients, subject, text, quoted,
-                               signature, folder, thread, place, notes, sent_at, received_at, documents)
+                               signature, folder, thread, place, notes, sent_at, received_at, documents,
+                               certified, protocol, form, forwarded_by)
          select c1, c2, c3, c4::jsonb, c5, c6::jsonb, c7, c8, c9, c10, c11, c12::jsonb, c13::jsonb, c14::jsonb, c15, c16,
-                c17::jsonb
+                c17::jsonb, c18::jsonb, c19::jsonb, c20::jsonb, c21::jsonb
            from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[],
-                       $16::timestamptz[], $17::text[])
-                as t (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17)",
+                       $16::timestamptz[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
+                as t (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21)",
         &ids,
         &cases,
         &deliveries,
@@ -224,6 +234,10 @@ pub(super) async fn messages(
         &sent as &[Option<time::OffsetDateTime>],
         &received,
         &documents as &[Option<String>],
+        &certified as &[Option<String>],
+        &protocols as &[Option<String>],
+        &forms as &[Option<String>],
+        &clerks as &[Option<String>],
     )
     .execute(&mut *conn)
     .await?;
@@ -315,6 +329,42 @@ pub(super) async fn append(
     }
     history(conn, &ids, &sectors, &events, &payloads).await?;
     Ok(ready)
+}
+
+/// Keeps what receipts say. Read again (reopened, or after a crash), a delivery says it again.
+pub(super) async fn receipts(
+    conn: &mut PgConnection,
+    receipts: &[(i64, &ReceiptNote)],
+) -> Result<(), StoreError> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    let (mut ids, mut abouts, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut failed, mut instants, mut data) = (Vec::new(), Vec::new(), Vec::new());
+    for (delivery, receipt) in receipts {
+        ids.push(*delivery);
+        abouts.push(receipt.about.as_deref().map(threads::key));
+        kinds.push(clean::text(&receipt.kind));
+        failed.push(receipt.failed);
+        instants.push(receipt.legal_at.map(sql_time::to_sql));
+        data.push(json(&receipt.data));
+    }
+    sqlx::query!(
+        "insert into receipts (delivery, about, kind, failed, legal_at, data)
+         select c1, c2, c3, c4, c5, c6::jsonb
+           from unnest($1::bigint[], $2::text[], $3::text[], $4::bool[], $5::timestamptz[], $6::text[]) as t (c1, c2, c3, c4, c5, c6)
+         on conflict (delivery) do update set about = excluded.about, kind = excluded.kind, failed = excluded.failed,
+             legal_at = excluded.legal_at, data = excluded.data",
+        &ids,
+        &abouts as &[Option<String>],
+        &kinds,
+        &failed,
+        &instants as &[Option<time::OffsetDateTime>],
+        &data,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Writes which cases speak of the same thing.

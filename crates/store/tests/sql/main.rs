@@ -16,6 +16,7 @@ mod limits;
 mod linked;
 mod queue;
 mod races;
+mod receipts;
 mod report;
 mod rulesets;
 mod states;

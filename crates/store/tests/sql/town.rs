@@ -7,7 +7,7 @@ use serde_json::json;
 use smista_domain::{Attachment, Decision, Digest, Message, Priority, RulesetId, Sender, ThreadKeys};
 use smista_store::{
     Activation, Change, Claimed, KindRow, QueueError, RejectionKind, SectorRow, Store,
-    settle::{SettleOptions, Settlement, Verdict},
+    settle::{SettleOptions, Settled, Settlement, Verdict},
 };
 use smista_testkit::postgres::TestStore;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool};
@@ -149,7 +149,16 @@ impl Town {
 
     /// Letters come in and are settled in one batch; gives the numbers of their cases, in order.
     pub(crate) async fn receive(&self, letters: &[Letter]) -> Vec<String> {
-        let n = i64::try_from(letters.len()).expect("few");
+        let (ids, settled) = self.settle_all(letters.iter().map(Letter::verdict).collect()).await;
+        assert_eq!(settled.numbers.len(), letters.len());
+        ids.iter()
+            .map(|id| settled.numbers.iter().find(|(d, _)| d == id).expect("on a case").1.clone())
+            .collect()
+    }
+
+    /// Deliveries come in and are settled in one batch; gives their ids, in order.
+    pub(crate) async fn settle_all(&self, verdicts: Vec<Verdict>) -> (Vec<i64>, Settled) {
+        let n = i64::try_from(verdicts.len()).expect("few");
         let ids: Vec<i64> = sqlx::query_scalar(
             "with d as (insert into deliveries (channel, scope, state, received_at, bytes, size, attempts)
                         select 'email/urp', 'INBOX', 'waiting', now(), '\\x28b52ffd2000010000', 0, 1 from generate_series(1, $1) returning id),
@@ -160,24 +169,21 @@ impl Town {
         .fetch_all(self.pool())
         .await
         .expect("deliveries");
-        let batch: Vec<Settlement> = letters
-            .iter()
+        let batch: Vec<Settlement> = verdicts
+            .into_iter()
             .zip(&ids)
-            .map(|(letter, id)| Settlement {
+            .map(|(verdict, id)| Settlement {
                 delivery: *id,
                 attempts: 1,
                 channel: "email/urp".to_owned(),
                 reopened: false,
                 watched: None,
-                verdict: letter.verdict(),
+                verdict,
             })
             .collect();
         let options = SettleOptions { year: 2026, reopen_within: SignedDuration::from_hours(24) };
         let settled = self.settle(&batch, &options).await.expect("settled");
-        assert_eq!(settled.numbers.len(), letters.len());
-        ids.iter()
-            .map(|id| settled.numbers.iter().find(|(d, _)| d == id).expect("on a case").1.clone())
-            .collect()
+        (ids, settled)
     }
 
     /// Opens `n` cases in a sector; gives their numbers, the oldest first.

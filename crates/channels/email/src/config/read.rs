@@ -5,10 +5,9 @@ use std::time::Duration;
 use jiff::civil::Date;
 use rustls_pki_types::CertificateDer;
 use smista_domain::{ChannelKind, ChannelName, Text};
-use smista_settings::{Diagnostic, Section, Span, Spanned, why_unreadable};
+use smista_settings::{Diagnostic, Section, Span, Spanned};
 
-use super::{After, EmailSettings, Password, Start, TlsMode, codes, folder_key, form};
-use crate::imap::tls;
+use super::{After, EmailSettings, Password, Start, TlsMode, ca, codes, folder_key, form};
 
 /// 25 MB: what mail servers usually take.
 const MAX_MESSAGE_BYTES: i64 = 26_214_400;
@@ -188,43 +187,30 @@ impl Reader {
     }
 
     fn ca(&mut self, tls: TlsMode) -> Vec<CertificateDer<'static>> {
-        let Some(path) = self.section.path("ca_file") else {
-            self.sound &= !self.section.has("ca_file");
-            return Vec::new();
-        };
-        if tls == TlsMode::None {
-            self.section.diagnostics().push(
-                Diagnostic::warning(
-                    codes::CA_UNUSED,
-                    "«ca_file» non serve con tls = \"none\"",
-                    "'ca_file' has no use with tls = \"none\"",
-                )
-                .hint("togliere «ca_file»", "remove 'ca_file'")
-                .at_opt(path.span),
-            );
-        }
-        let shown = self.section.shown(&path.value);
-        let unusable = |why| Text::new(format!("non si può usare: {why}"), format!("cannot be used: {why}"));
-        let read = std::fs::read(&path.value)
-            .map_err(|e| why_unreadable(&e))
-            .and_then(|bytes| tls::certificates(&bytes).map_err(unusable));
-        match read {
-            Ok(certificates) => certificates,
-            Err(why) => {
-                self.wrong(
-                    Diagnostic::error(
-                        codes::CA_FILE,
-                        format!("il certificato «{shown}» {}", why.it),
-                        format!("the certificate '{shown}' {}", why.en),
-                    )
-                    .hint(
-                        "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \
-                         certificato riconosciuto, togliere «ca_file»",
-                        "name the PEM file of the CA that signed the mail server's certificate; for a server with a publicly \
-                         trusted certificate, remove 'ca_file'",
-                    ),
-                    path.span,
-                );
+        let hint = Text::new(
+            "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \
+             certificato riconosciuto, togliere «ca_file»",
+            "name the PEM file of the CA that signed the mail server's certificate; for a server with a publicly \
+             trusted certificate, remove 'ca_file'",
+        );
+        match ca::read(&mut self.section, &hint) {
+            Ok(None) => Vec::new(),
+            Ok(Some(certificates)) => {
+                if tls == TlsMode::None {
+                    self.section.diagnostics().push(
+                        Diagnostic::warning(
+                            codes::CA_UNUSED,
+                            "«ca_file» non serve con tls = \"none\"",
+                            "'ca_file' has no use with tls = \"none\"",
+                        )
+                        .hint("togliere «ca_file»", "remove 'ca_file'")
+                        .at_opt(certificates.span),
+                    );
+                }
+                certificates.value
+            }
+            Err(()) => {
+                self.sound = false;
                 Vec::new()
             }
         }

@@ -292,7 +292,7 @@ impl<'a> Reader<'_, 'a> {
         {
             let bytes = letter.transfer().decode(letter.body);
             let limits = Limits { parts: self.settings.max_parts, depth: self.settings.max_depth };
-            let opened = pec::open(bytes, limits);
+            let opened = pec::open(bytes, limits, &pec::Authorities::NONE);
             let (inner, _) = structure::parse(&opened.letter, limits);
             let text = content_at(&inner, self.settings, self.level + 1).text;
             if !text.trim().is_empty() {

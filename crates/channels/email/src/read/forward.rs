@@ -95,7 +95,7 @@ fn attached(root: &Part<'_>, text: &str, said: bool, settings: &ReadSettings) ->
         return None;
     }
     let limits = Limits { parts: settings.max_parts, depth: settings.max_depth };
-    let opened = pec::open(part.transfer().decode(part.body), limits);
+    let opened = pec::open(part.transfer().decode(part.body), limits, &pec::Authorities::NONE);
     let (inner, _) = structure::parse(&opened.letter, limits);
     let (sender, missing) = sender::writer(&inner.fields);
     if missing || !is_outside(&sender, settings) {

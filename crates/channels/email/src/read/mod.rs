@@ -38,6 +38,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use mail_parser::{HeaderValue, parsers::MessageStream};
+use rustls_pki_types::CertificateDer;
 use smista_domain::{Delivery, IgnoreReason, Message, Reading, Sender, ThreadKeys, Unreadable};
 
 use quote::Split;
@@ -62,6 +63,8 @@ pub struct ReadSettings {
     pub keep_automatic: bool,
     /// Of a citizen's letter that a clerk sends on, the citizen is the sender.
     pub forwards: bool,
+    /// Authorities that vouch for providers of certified mail. Empty: whose a signature is, is not asked.
+    pub pec_authorities: Vec<CertificateDer<'static>>,
     /// Nothing is ignored, bounces and own mail included: a person has said that this letter is one (reopened).
     pub keep_everything: bool,
 }
@@ -77,6 +80,7 @@ impl Default for ReadSettings {
             max_depth: 30,
             keep_automatic: false,
             forwards: true,
+            pec_authorities: Vec::new(),
             keep_everything: false,
         }
     }
@@ -106,7 +110,8 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
     }
     let raw = prepare(&delivery.bytes);
     let limits = Limits { parts: settings.max_parts, depth: settings.max_depth };
-    let mut opened = pec::open(raw, limits);
+    let authorities = pec::Authorities { certificates: &settings.pec_authorities, at: delivery.received_at };
+    let mut opened = pec::open(raw, limits, &authorities);
     if let Some(receipt) = opened.receipt.take_if(|_| !settings.keep_everything) {
         return Ok(Reading::Ignored {
             reason: pec::reason(&receipt),

@@ -8,16 +8,17 @@
 //! - an envelope of which nothing can be taken out is read as it stands: nothing is lost;
 //! - work is linear: at most [`MAX_ENVELOPES`] are opened, each of them once.
 //!
-//! Of the outermost envelope and of a receipt the signature is checked (`signature`); whether the signer is a provider is
-//! not asked yet, so what an envelope says is as true as our mailbox's provider is strict.
+//! Of the outermost envelope and of a receipt the signature is checked (`signature`), and whether the signer is a provider
+//! (`trust`), if the settings say whom to trust. Both are facts for people: an envelope is opened whatever they are.
 
 mod daticert;
 mod signature;
+mod trust;
 
 use std::borrow::Cow;
 
 use smista_domain::{
-    CertificationData, Certified, IgnoreReason, Party, Receipt, ReceiptKind, Sender, Signature, Standing,
+    CertificationData, Certified, IgnoreReason, Party, Receipt, ReceiptKind, Seal, Sender, Standing,
 };
 
 use super::{
@@ -26,6 +27,7 @@ use super::{
     structure::{self, Limits, Part, Trouble},
     thread,
 };
+pub(super) use trust::Authorities;
 
 /// Envelopes within envelopes that are opened: sent on from mailbox to mailbox. What is deeper is read as it stands.
 const MAX_ENVELOPES: usize = 5;
@@ -65,26 +67,26 @@ pub(super) struct Opened<'r> {
     pub(super) trouble: Trouble,
     envelopes: Vec<Envelope>,
     /// The outermost envelope's, if it is a transport envelope.
-    signature: Signature,
+    seal: Seal,
     /// An envelope without a letter that could be taken out.
     letter_missing: bool,
 }
 
 /// Opens envelopes down to the letter.
-pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
+pub(super) fn open<'r>(raw: Cow<'r, [u8]>, limits: Limits, authorities: &Authorities<'_>) -> Opened<'r> {
     let mut out = Opened {
         letter: raw,
         path: Vec::new(),
         receipt: None,
         trouble: Trouble::default(),
         envelopes: Vec::new(),
-        signature: Signature::default(),
+        seal: Seal::default(),
         letter_missing: false,
     };
     loop {
         let (fields, _) = header::split(&out.letter);
         if let Some(kind) = receipt_kind(&fields) {
-            out.receipt = Some(receipt(&out.letter, kind, out.envelopes.is_empty(), limits));
+            out.receipt = Some(receipt(&out.letter, kind, out.envelopes.is_empty(), limits, authorities));
             return out;
         }
         let Some(kind) = envelope_kind(&fields) else { return out };
@@ -92,13 +94,13 @@ pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
             out.trouble.depth = true;
             return out;
         }
-        let outermost = out.envelopes.is_empty();
+        let asked = out.envelopes.is_empty().then_some(authorities);
         let opened = match &out.letter {
-            Cow::Borrowed(bytes) => open_one(bytes, kind, outermost, limits),
-            Cow::Owned(bytes) => open_one(bytes, kind, outermost, limits).into_owned(),
+            Cow::Borrowed(bytes) => open_one(bytes, kind, asked, limits),
+            Cow::Owned(bytes) => open_one(bytes, kind, asked, limits).into_owned(),
         };
-        if let Some(signature) = opened.signature {
-            out.signature = signature;
+        if let Some(seal) = opened.seal {
+            out.seal = seal;
         }
         out.trouble.broken |= opened.trouble.broken;
         out.trouble.parts |= opened.trouble.parts;
@@ -120,21 +122,21 @@ pub(super) fn open(raw: Cow<'_, [u8]>, limits: Limits) -> Opened<'_> {
 /// What one envelope says, and the letter in it with the number of its part.
 struct OpenedOne<'x> {
     envelope: Envelope,
-    signature: Option<Signature>,
+    seal: Option<Seal>,
     trouble: Trouble,
     letter: Option<(Vec<u32>, Cow<'x, [u8]>)>,
 }
 
 impl OpenedOne<'_> {
     fn into_owned<'y>(self) -> OpenedOne<'y> {
-        let Self { envelope, signature, trouble, letter } = self;
+        let Self { envelope, seal, trouble, letter } = self;
         let letter = letter.map(|(path, letter)| (path, Cow::Owned(letter.into_owned())));
-        OpenedOne { envelope, signature, trouble, letter }
+        OpenedOne { envelope, seal, trouble, letter }
     }
 }
 
-/// Opens one envelope.
-fn open_one(raw: &[u8], kind: Kind, outermost: bool, limits: Limits) -> OpenedOne<'_> {
+/// Opens one envelope. Its seal is looked at if somebody asks.
+fn open_one<'x>(raw: &'x [u8], kind: Kind, asked: Option<&Authorities<'_>>, limits: Limits) -> OpenedOne<'x> {
     let (root, trouble) = structure::parse(raw, limits);
     let leaves = signed_leaves(&root);
     let envelope = Envelope {
@@ -148,8 +150,9 @@ fn open_one(raw: &[u8], kind: Kind, outermost: bool, limits: Limits) -> OpenedOn
         // What has no head is no letter: the envelope says more.
         (header::split(&content).0.count > 0).then(|| (part.path.clone(), content))
     });
-    let signature = (outermost && kind == Kind::Transport).then(|| signature::check(&root));
-    OpenedOne { envelope, signature, trouble, letter }
+    let asked = asked.filter(|_| kind == Kind::Transport);
+    let seal = asked.map(|authorities| signature::check(&root, authorities));
+    OpenedOne { envelope, seal, trouble, letter }
 }
 
 /// The parts that the provider signed; all of them where there is no signature. What stands beside the signed part is not the
@@ -207,7 +210,13 @@ fn receipt_kind(fields: &Fields<'_>) -> Option<ReceiptKind> {
 }
 
 /// What a receipt says.
-fn receipt(raw: &[u8], kind: ReceiptKind, direct: bool, limits: Limits) -> Receipt {
+fn receipt(
+    raw: &[u8],
+    kind: ReceiptKind,
+    direct: bool,
+    limits: Limits,
+    authorities: &Authorities<'_>,
+) -> Receipt {
     let (root, _) = structure::parse(raw, limits);
     let mut data = data(&signed_leaves(&root)).unwrap_or_default();
     let fields = &root.fields;
@@ -221,7 +230,7 @@ fn receipt(raw: &[u8], kind: ReceiptKind, direct: bool, limits: Limits) -> Recei
         .or_else(|| data.message_id.as_deref().and_then(thread::key));
     let extent = fields.word("x-tiporicevuta").map(|w| w.chars().take(60).collect());
     let extent = extent.filter(|w: &String| !w.is_empty());
-    Receipt { kind, about, extent, direct, signature: signature::check(&root), data }
+    Receipt { kind, about, extent, direct, seal: signature::check(&root, authorities), data }
 }
 
 /// The reason under which a receipt is ignored.
@@ -268,7 +277,7 @@ impl Opened<'_> {
         let transport = |e: &&Envelope| e.kind == Kind::Transport;
         transport(&first).then(|| Certified {
             envelope: first.data.clone().unwrap_or_default(),
-            signature: self.signature.clone(),
+            seal: self.seal.clone(),
             within: rest.iter().filter(transport).filter_map(|e| e.data.clone()).collect(),
         })
     }

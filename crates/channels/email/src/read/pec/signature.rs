@@ -1,9 +1,10 @@
 //! The provider's signature: S/MIME, detached (RFC 8551, section 3.5.3; PKCS #7 in RFC 5652; RFC 6109, section 3).
 //!
-//! What is said is only whether the signed bytes, the first part of the `multipart/signed` as it stands, are the ones that
-//! the key of the accompanying certificate signed. Anybody can make a certificate: whether it is a provider's is not asked
-//! here. Invariant: what cannot be read or computed is `Unchecked`, never `Broken`; nothing fails, and sizes are bounded.
+//! What is said here is whether the signed bytes, the first part of the `multipart/signed` as it stands, are the ones that
+//! the key of the accompanying certificate signed. Anybody can make a certificate: whether it is a provider's is asked in
+//! `trust`. Invariant: what cannot be read or computed is `Unchecked`, never `Broken`; nothing fails, and sizes are bounded.
 
+use ::ring::{digest, signature as ring};
 use cms::{
     cert::CertificateChoices,
     content_info::ContentInfo,
@@ -13,11 +14,10 @@ use der::{
     Decode, Encode, EncodingRules,
     asn1::{ObjectIdentifier, OctetString},
 };
-use ring::{digest, signature as rsa};
-use smista_domain::Signature;
-use x509_cert::Certificate;
+use smista_domain::{Seal, Signature};
+use x509_cert::{Certificate, spki::SubjectPublicKeyInfoOwned};
 
-use super::super::structure::Part;
+use super::{super::structure::Part, trust::Authorities};
 
 /// A larger signature is not looked at: with its chain of certificates it has about 10 kB.
 const MAX_SIGNATURE: usize = 256 * 1024;
@@ -31,8 +31,13 @@ const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113
 const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
 /// RFC 5280, section 4.2.1.2.
 const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
-/// RFC 8017, appendix C.
+/// RFC 8017, appendix C: RSA, and RSASSA-PSS.
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+/// RFC 5480, section 2.1.
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
 /// The tag of a SET (X.690, section 8.12).
 const SET: u8 = 0x31;
@@ -40,44 +45,100 @@ const SET: u8 = 0x31;
 /// Why nothing can be said.
 type Reason = &'static str;
 
-/// A digest with the way to verify a signature over it: RFC 3370 (SHA-1: envelopes until about 2019), RFC 5754. Keys of
-/// 1024 bits are as old as those.
-struct Algorithm {
+type Scheme = &'static dyn ring::VerificationAlgorithm;
+
+/// A digest with the ways to verify a signature over it: RFC 3370 (SHA-1: envelopes until about 2019), RFC 5754, RFC 4056, RFC
+/// 5753. RSA keys of 1024 bits are as old as SHA-1.
+struct Hash {
     digest: &'static digest::Algorithm,
-    verify: &'static rsa::RsaParameters,
+    rsa: Scheme,
+    pss: Option<Scheme>,
+    p256: Option<Scheme>,
+    p384: Option<Scheme>,
 }
 
-fn algorithm(oid: ObjectIdentifier) -> Option<Algorithm> {
-    let (digest, verify) = match oid.to_string().as_str() {
-        // The digest, or RSA together with it.
-        "1.3.14.3.2.26" | "1.2.840.113549.1.1.5" => {
-            (&digest::SHA1_FOR_LEGACY_USE_ONLY, &rsa::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY)
-        }
-        "2.16.840.1.101.3.4.2.1" | "1.2.840.113549.1.1.11" => {
-            (&digest::SHA256, &rsa::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)
-        }
-        "2.16.840.1.101.3.4.2.2" | "1.2.840.113549.1.1.12" => {
-            (&digest::SHA384, &rsa::RSA_PKCS1_2048_8192_SHA384)
-        }
-        "2.16.840.1.101.3.4.2.3" | "1.2.840.113549.1.1.13" => {
-            (&digest::SHA512, &rsa::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY)
-        }
+/// By the identifier of the digest, or of RSA or ECDSA together with it.
+fn hash(oid: ObjectIdentifier) -> Option<Hash> {
+    Some(match oid.to_string().as_str() {
+        "1.3.14.3.2.26" | "1.2.840.113549.1.1.5" => Hash {
+            digest: &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            rsa: &ring::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            pss: None,
+            p256: None,
+            p384: None,
+        },
+        "2.16.840.1.101.3.4.2.1" | "1.2.840.113549.1.1.11" | "1.2.840.10045.4.3.2" => Hash {
+            digest: &digest::SHA256,
+            rsa: &ring::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+            pss: Some(&ring::RSA_PSS_2048_8192_SHA256),
+            p256: Some(&ring::ECDSA_P256_SHA256_ASN1),
+            p384: Some(&ring::ECDSA_P384_SHA256_ASN1),
+        },
+        "2.16.840.1.101.3.4.2.2" | "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Hash {
+            digest: &digest::SHA384,
+            rsa: &ring::RSA_PKCS1_2048_8192_SHA384,
+            pss: Some(&ring::RSA_PSS_2048_8192_SHA384),
+            p256: Some(&ring::ECDSA_P256_SHA384_ASN1),
+            p384: Some(&ring::ECDSA_P384_SHA384_ASN1),
+        },
+        "2.16.840.1.101.3.4.2.3" | "1.2.840.113549.1.1.13" => Hash {
+            digest: &digest::SHA512,
+            rsa: &ring::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+            pss: Some(&ring::RSA_PSS_2048_8192_SHA512),
+            p256: None,
+            p384: None,
+        },
         _ => return None,
-    };
-    Some(Algorithm { digest, verify })
+    })
 }
 
-/// Checks the signature of a whole envelope or receipt.
-pub(super) fn check(root: &Part<'_>) -> Signature {
+/// How a signer's signature is verified. `digested` is the digest that he names beside it.
+fn scheme(signer: &SignerInfo, key: &SubjectPublicKeyInfoOwned, digested: &Hash) -> Option<Scheme> {
+    let how = signer.signature_algorithm.oid;
+    if key.algorithm.oid == EC {
+        let curve: ObjectIdentifier = key.algorithm.parameters.as_ref()?.decode_as().ok()?;
+        // Some name the key's algorithm only.
+        let hashed = if how == EC { None } else { Some(hash(how)?) };
+        let hashed = hashed.as_ref().unwrap_or(digested);
+        return match curve {
+            P256 => hashed.p256,
+            P384 => hashed.p384,
+            _ => None,
+        };
+    }
+    match (key.algorithm.oid, how) {
+        (RSA | RSA_PSS, RSA_PSS) => digested.pss,
+        (RSA, RSA) => Some(digested.rsa),
+        (RSA, other) => Some(hash(other)?.rsa),
+        _ => None,
+    }
+}
+
+/// What a whole envelope's or receipt's signature is worth.
+pub(super) fn check(root: &Part<'_>, authorities: &Authorities<'_>) -> Seal {
     let result = parts(root).ok_or("no-signature").and_then(|(signed, signature)| {
         let file = signature.transfer().decode(signature.body);
         verify(signed.raw, &file)
     });
-    match result {
-        Ok(true) => Signature::Holds,
-        Ok(false) => Signature::Broken,
-        Err(reason) => Signature::Unchecked(reason.to_owned()),
-    }
+    let signature = match &result {
+        Ok(verified) if verified.holds => Signature::Holds,
+        Ok(_) => Signature::Broken,
+        Err(reason) => Signature::Unchecked((*reason).to_owned()),
+    };
+    let from = super::sender::mailboxes(root.fields.get("from").unwrap_or_default(), 1);
+    let from = from.into_iter().next().and_then(|sender| sender.address);
+    let trust = authorities.judge(result.ok().filter(|v| v.holds), from.as_deref());
+    Seal { signature, trust }
+}
+
+/// What the certificates of a signature that was computed are.
+pub(super) struct Verified {
+    /// Every signer's signature fits.
+    pub(super) holds: bool,
+    /// Each signer's certificate.
+    pub(super) signers: Vec<Certificate>,
+    /// All that came with the signature.
+    pub(super) all: Vec<Certificate>,
 }
 
 /// What is signed, and the signature.
@@ -90,29 +151,33 @@ pub(super) fn parts<'a, 'x>(root: &'a Part<'x>) -> Option<(&'a Part<'x>, &'a Par
     (root.media() == "multipart/signed" && small).then_some((signed, signature))
 }
 
-/// True if every signer's signature holds.
-fn verify(signed: &[u8], file: &[u8]) -> Result<bool, Reason> {
+fn verify(signed: &[u8], file: &[u8]) -> Result<Verified, Reason> {
     // Java's libraries write BER with indefinite lengths; DER is BER as well.
     let info = ContentInfo::from_ber(file).map_err(|_| "unreadable")?;
     if info.content_type != SIGNED_DATA {
         return Err("unreadable");
     }
     let data: SignedData = info.content.decode_as_encoding(EncodingRules::Ber).map_err(|_| "unreadable")?;
-    let signers = data.signer_infos.0.as_slice();
-    if signers.is_empty() || signers.len() > MAX_SIGNERS {
+    let infos = data.signer_infos.0.as_slice();
+    if infos.is_empty() || infos.len() > MAX_SIGNERS {
         return Err("unreadable");
     }
-    let mut holds = true;
-    for signer in signers {
-        let certificates = data.certificates.iter().flat_map(|set| set.0.iter());
-        let mut certificates = certificates.filter_map(|choice| match choice {
+    let all: Vec<Certificate> = data
+        .certificates
+        .into_iter()
+        .flat_map(|set| set.0.into_vec())
+        .filter_map(|choice| match choice {
             CertificateChoices::Certificate(certificate) => Some(certificate),
             CertificateChoices::Other(_) => None,
-        });
-        let certificate = certificates.find(|c| is_of(c, &signer.sid)).ok_or("no-certificate")?;
-        holds &= verify_signer(signed, signer, certificate)?;
+        })
+        .collect();
+    let (mut holds, mut signers) = (true, Vec::new());
+    for info in infos {
+        let certificate = all.iter().find(|c| is_of(c, &info.sid)).ok_or("no-certificate")?;
+        holds &= verify_signer(signed, info, certificate)?;
+        signers.push(certificate.clone());
     }
-    Ok(holds)
+    Ok(Verified { holds, signers, all })
 }
 
 /// The certificate is the one that the signer names.
@@ -134,17 +199,10 @@ fn is_of(certificate: &Certificate, sid: &SignerIdentifier) -> bool {
 }
 
 fn verify_signer(content: &[u8], signer: &SignerInfo, certificate: &Certificate) -> Result<bool, Reason> {
-    let digested = algorithm(signer.digest_alg.oid).ok_or("algorithm")?;
+    let digested = hash(signer.digest_alg.oid).ok_or("algorithm")?;
     let key = certificate.tbs_certificate().subject_public_key_info();
-    let how = match signer.signature_algorithm.oid {
-        // The digest is the one named before.
-        RSA => digested.verify,
-        other => algorithm(other).ok_or("algorithm")?.verify,
-    };
-    if key.algorithm.oid != RSA {
-        return Err("algorithm");
-    }
-    let key = rsa::UnparsedPublicKey::new(how, key.subject_public_key.raw_bytes());
+    let how = scheme(signer, key, &digested).ok_or("algorithm")?;
+    let key = ring::UnparsedPublicKey::new(how, key.subject_public_key.raw_bytes());
     let fits = |bytes: &[u8]| key.verify(bytes, signer.signature.as_bytes()).is_ok();
     // Letters from an mbox have LF, and were signed with CRLF.
     let Some(attributes) = &signer.signed_attrs else {
