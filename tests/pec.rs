@@ -2,6 +2,7 @@
 //! included, and a receipt comes back to the answer that it speaks of.
 
 use smista_testkit::{
+    bench::certified::CertifiedMailbox,
     dovecot::Dovecot,
     installation::{Installation, Mailbox},
     pec::{Authority, Gestore, How, Post, Shape},
@@ -26,6 +27,28 @@ const ANSWER: Post<'_> = Post {
     serial: 2,
     rest: "\r\nProvvederemo.\r\n",
 };
+
+/// Two rounds of what a real certified mailbox held: every envelope is a case, no receipt is one, and the ledger says of each why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certified_mailbox_adds_up_by_reason() {
+    let dovecot = Dovecot::start().await.expect("Dovecot");
+    let (table, store) = database().await;
+    let mut mailbox = CertifiedMailbox::new(&Authority::new("CA di prova"), 1);
+    dovecot.deliver_all("urp", "INBOX", mailbox.by_ref().take(312)).expect("delivered");
+    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
+    let daemon = town.daemon();
+    town.until("all are settled", || {
+        town.count("email/urp", "delivered") == 312 && town.count("email/urp", "waiting") == 0
+    })
+    .await;
+    let ledger = town.ledger("email/urp").expect("a row");
+    assert_eq!(ledger["opened"], 100, "{ledger}");
+    assert_eq!(ledger["reasons"], serde_json::json!(mailbox.ignored));
+    assert_eq!(mailbox.ignored.get("pec-accettazione"), Some(&186));
+    assert_eq!((ledger["ignored"].as_u64(), ledger["quarantined"].as_u64()), (Some(212), Some(0)));
+    assert_eq!(daemon.terminate(), 0);
+    assert_eq!(store.verify().await.expect("verified"), vec![]);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certified_letter_with_its_seal_and_the_receipts_of_its_answer() {

@@ -57,7 +57,7 @@ fn reading(bytes: &[u8], settings: &ReadSettings) -> Reading {
 fn message(bytes: &[u8], settings: &ReadSettings) -> Message {
     match reading(bytes, settings) {
         Reading::Message(message) => *message,
-        other => panic!("no message: {other:?}"),
+        ignored @ Reading::Ignored { .. } => panic!("no message: {ignored:?}"),
     }
 }
 

@@ -110,8 +110,8 @@ async fn an_answer_that_did_not_arrive_brings_its_case_back() {
             assert!(sectors.contains(&"ambiente".to_owned()));
         }
         assert_eq!(town.events(&number).await.last().map(String::as_str), Some("undelivered"), "{before}");
-        let case = town.queue_show(&number).await.expect("read").expect("there");
-        assert_eq!(case.entry.closed_at, None, "{before}");
+        let entry = town.queue_show(&number).await.expect("read").expect("there").entry;
+        assert_eq!(entry.closed_at, None, "{before}");
         town.all_ended().await;
         assert!(town.woken(woken).await.expect("woken").0.contains(&"ambiente".to_owned()));
         queue.close(&number, "fatto", None).await.expect("closed");

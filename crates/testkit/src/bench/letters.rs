@@ -148,12 +148,20 @@ pub struct Letters {
     next: usize,
     /// In every address and id, so that two mailboxes have no letter in common.
     mailbox: &'static str,
+    /// No replies and no automatic mail: each letter opens a case.
+    alone: bool,
 }
 
 impl Letters {
     /// Letters of a mailbox.
     pub fn of(mailbox: &'static str, seed: u64) -> Self {
-        Self { random: fastrand::Rng::with_seed(seed), next: 0, mailbox }
+        Self { random: fastrand::Rng::with_seed(seed), next: 0, mailbox, alone: false }
+    }
+
+    /// The same, but each of them opens a case: no replies, no automatic mail.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { alone: true, ..self }
     }
 
     /// One with a photograph (or a scan) of so many octets as it is encoded.
@@ -166,7 +174,7 @@ impl Letters {
         self.next += 1;
         let (subject, sentences) = SUBJECTS[self.random.usize(..SUBJECTS.len())];
         let name = NAMES[self.random.usize(..NAMES.len())];
-        let reply = n > 100 && self.random.usize(..12) == 0;
+        let reply = n > 100 && self.random.usize(..12) == 0 && !self.alone;
         let to = n - if reply { self.random.usize(1..100) } else { 0 };
         let citizen = if reply { to } else { n };
         let mut head = String::with_capacity(photograph + 16_000);
@@ -177,7 +185,7 @@ impl Letters {
         } else {
             let _ = write!(head, "Subject: {subject}\r\n");
         }
-        if self.random.usize(..50) == 0 {
+        if self.random.usize(..50) == 0 && !self.alone {
             head.push_str("Auto-Submitted: auto-replied\r\n");
         }
         let text = self.text(sentences, name);

@@ -1,7 +1,7 @@
 //! `make bench`: messages per second from a mailbox to the queues of the sectors, with a real Dovecot and a PostgreSQL that
 //! commits for good, beside a plain fetch-and-parse loop of Python's imaplib over the same mailbox, by turns, in one run.
 //!
-//! `smista-bench [--quick] [--letters N,N] [--no-python] [--no-large] [--no-rules] [--statements]`. Ends with 1 when something does not add up or a goal is
+//! `smista-bench [--quick] [--letters N,N] [--no-python] [--no-certified] [--no-large] [--no-rules] [--statements]`. Ends with 1 when something does not add up or a goal is
 //! missed by far; the numbers are ratios, since machines differ.
 
 #![allow(
@@ -13,19 +13,25 @@
 )]
 
 use std::{
+    path::Path,
     process::{Command, ExitCode},
     sync::Arc,
 };
 
+use serde_json::json;
 use smista_testkit::{
-    bench::{letters::Letters, line, python},
+    bench::{certified::CertifiedMailbox, letters::Letters, line, python},
     dovecot::Dovecot,
     installation::beside,
+    pec::Authority,
     postgres::{TestPostgres, TestPostgresOptions},
 };
 
 /// Mailboxes of the test server, one for each number of letters.
 const MAILBOXES: [&str; 2] = ["urp", "bulk"];
+/// For the runs with certified mail and, beside it, with the same number of plain letters.
+const CERTIFIED_MAILBOXES: [&str; 2] = ["pec", "protocollo"];
+const CERTIFIED: usize = 10_000;
 /// For the run with large letters.
 const LARGE_MAILBOX: &str = "tributi";
 /// Octets of the largest letters: Gmail's limit, and below that of smista's default configuration.
@@ -36,18 +42,26 @@ const TURN: usize = 2_500;
 const GOAL_RATIO: f64 = 5.0;
 const GOAL_SAME: f64 = 0.85;
 const GOAL_MEMORY: f64 = 150.0;
+const GOAL_CERTIFIED: f64 = 0.75;
 
 struct Plan {
     letters: Vec<usize>,
     python: bool,
+    certified: bool,
     large: bool,
     rules: bool,
     statements: bool,
 }
 
 fn plan() -> Result<Plan, String> {
-    let mut plan =
-        Plan { letters: vec![5_000, 50_000], python: true, large: true, rules: true, statements: false };
+    let mut plan = Plan {
+        letters: vec![5_000, 50_000],
+        python: true,
+        certified: true,
+        large: true,
+        rules: true,
+        statements: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -62,12 +76,13 @@ fn plan() -> Result<Plan, String> {
                 }
             }
             "--no-python" => plan.python = false,
+            "--no-certified" => plan.certified = false,
             "--no-large" => plan.large = false,
             "--no-rules" => plan.rules = false,
             "--statements" => plan.statements = true,
             other => {
                 return Err(format!(
-                    "{other}: unknown; there are --quick, --letters N,N, --no-python, --no-large, --no-rules"
+                    "{other}: unknown; there are --quick, --letters N,N, --no-python, --no-certified, --no-large, --no-rules"
                 ));
             }
         }
@@ -85,6 +100,45 @@ fn list(numbers: &[f64]) -> String {
 
 fn goal(met: bool) -> &'static str {
     if met { "reached" } else { "MISSED" }
+}
+
+/// A certified mailbox beside a plain one of as many letters, each of which opens a case: rates, and that every envelope is a
+/// case and no receipt one. True if it all adds up.
+async fn certified(program: &Path, dovecot: &Dovecot, server: &Arc<TestPostgres>) -> bool {
+    let [certified, plain] = CERTIFIED_MAILBOXES;
+    let mut mailbox = CertifiedMailbox::new(&Authority::new("CA"), 2026);
+    dovecot.deliver_all(certified, "INBOX", mailbox.by_ref().take(CERTIFIED)).expect("delivered");
+    let letters = Letters::of(plain, 2026).alone().take(CERTIFIED);
+    dovecot.deliver_all(plain, "INBOX", letters).expect("delivered");
+    let (mut rates, mut sound) = ([0.0, 0.0], true);
+    for _ in 0..2 {
+        for (rate, user) in rates.iter_mut().zip(CERTIFIED_MAILBOXES) {
+            let run = line::run(program, dovecot, server, user, CERTIFIED).await;
+            *rate += run.rate() / 2.0;
+            run.wrong.iter().for_each(|wrong| println!("  WRONG: {wrong}"));
+            sound &= run.wrong.is_empty();
+            if user == certified {
+                let expected = json!(mailbox.ignored);
+                if run.ledger["reasons"] != expected || run.ledger["opened"] != json!(mailbox.cases) {
+                    sound = false;
+                    println!(
+                        "  WRONG: {} cases and {expected} expected, and the ledger says {}",
+                        mailbox.cases, run.ledger
+                    );
+                }
+            }
+        }
+    }
+    let [certified, plain] = rates;
+    println!(
+        "\n{CERTIFIED} messages of a certified mailbox, {} of them letters: {certified:.0} messages/s; {CERTIFIED} plain letters: \
+         {plain:.0}/s; {:.2} of the rate (goal: {GOAL_CERTIFIED}, {}); ledger by reason: {:?}",
+        mailbox.cases,
+        certified / plain,
+        goal(certified / plain >= GOAL_CERTIFIED),
+        mailbox.ignored
+    );
+    sound
 }
 
 #[tokio::main]
@@ -191,6 +245,9 @@ async fn main() -> ExitCode {
             many / few,
             goal(many / few >= GOAL_SAME)
         );
+    }
+    if plan.certified {
+        failed |= !certified(&program, &dovecot, &server).await;
     }
     if plan.large {
         let mut letters = Letters::of(LARGE_MAILBOX, 7);

@@ -5,6 +5,8 @@
 
 mod sign;
 
+use std::fmt::Write as _;
+
 pub use sign::{Authority, How, Signer};
 
 use crate::nasty::base64;
@@ -132,6 +134,11 @@ impl Gestore {
 
     /// The anomaly envelope of an ordinary letter that was sent to a certified mailbox.
     pub fn anomaly(&self, post: &Post<'_>) -> Vec<u8> {
+        self.anomaly_around(post, &post.ordinary())
+    }
+
+    /// An anomaly envelope around these bytes, of certified mail too.
+    pub fn anomaly_around(&self, post: &Post<'_>, letter: &str) -> Vec<u8> {
         let Post { from, subject, .. } = post;
         let head = format!(
             "X-Trasporto: errore\r\nReply-To: {from}\r\nFrom: \"Per conto di: {from}\" <{}>\r\n\
@@ -139,7 +146,7 @@ impl Gestore {
             address(self.shape)
         );
         let words = self.words("Anomalia nel messaggio", post, "pervenuto da");
-        self.sealed(post, &head, &words, None, Some(&post.ordinary()))
+        self.sealed(post, &head, &words, None, Some(letter))
     }
 
     /// A receipt of this kind for a letter that was sent.
@@ -254,9 +261,9 @@ impl Gestore {
         let n = post.serial;
         let mut signed = format!("Content-Type: multipart/mixed; boundary=\"mix{n}\"\r\n\r\n");
         for part in parts {
-            signed.push_str(&format!("--mix{n}\r\n{part}\r\n"));
+            let _ = write!(signed, "--mix{n}\r\n{part}\r\n");
         }
-        signed.push_str(&format!("--mix{n}--\r\n"));
+        let _ = write!(signed, "--mix{n}--\r\n");
         let x = if shape == Shape::Namirial { "x-" } else { "" };
         let more = if shape == Shape::Aruba {
             format!("X-REM-Subject: {}\r\n", post.subject)

@@ -125,7 +125,7 @@ impl Signer {
             }
             How::Ecdsa => element(0x30, &[element(6, &[ECDSA_SHA256])]),
         };
-        let signer = element(
+        let info = element(
             0x30,
             &[
                 vec![2, 1, 1],
@@ -143,7 +143,7 @@ impl Signer {
                 element(0x31, &[hash]),
                 element(0x30, &[element(6, &[DATA])]),
                 element(0xA0, &[&self.certificate]),
-                element(0x31, &[signer]),
+                element(0x31, &[info]),
             ],
         );
         element(0x30, &[element(6, &[SIGNED_DATA]), element(0xA0, &[data])])
