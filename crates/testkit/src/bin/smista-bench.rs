@@ -9,6 +9,7 @@
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
     clippy::struct_excessive_bools,
+    clippy::indexing_slicing,
     reason = "a program for the developer's machine"
 )]
 
