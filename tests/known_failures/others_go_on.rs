@@ -57,3 +57,30 @@ async fn osticket_6441_a_banned_sender_stops_all_fetching() {
     assert_eq!(daemon.terminate(), 0);
     assert_eq!(store.verify().await.expect("verified"), vec![]);
 }
+
+/// Round after round of the same work, with idle times between them: once everything was done a few times, no round needs more
+/// memory than the ones before.
+#[tokio::test(flavor = "multi_thread")]
+async fn zammad_5188_memory_creeps_round_after_round() {
+    const WARM: usize = 6;
+    const ROUNDS: usize = 18;
+    const LETTERS: usize = 40;
+    let dovecot = Dovecot::start().await.expect("Dovecot");
+    let (table, _store) = database().await;
+    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
+    let daemon = town.daemon();
+    let mut warm = 0;
+    for round in 0..ROUNDS {
+        let letters = (0..LETTERS).map(|n| letter(round * LETTERS + n));
+        dovecot.deliver_all("urp", "INBOX", letters).expect("delivered");
+        let so_far = i64::try_from((round + 1) * LETTERS).expect("few");
+        town.until("the round is sorted", || town.count("email/urp", "opened") == so_far).await;
+        if round + 1 == WARM {
+            warm = daemon.peak_memory();
+        }
+    }
+    let peak = daemon.peak_memory();
+    assert!(warm > 1 << 20, "measured");
+    assert!(peak * 100 < warm * 115, "{warm} octets after {WARM} rounds, {peak} after {ROUNDS}");
+    assert_eq!(daemon.terminate(), 0);
+}

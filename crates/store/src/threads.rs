@@ -49,7 +49,7 @@ pub(crate) struct Incoming {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyRow {
     pub(crate) segnalazione: i64,
-    /// The delivery whose own identity it is; none while it was only referred to.
+    /// The delivery whose own identity it is; negative: the answer in the outbox; none while it was only referred to.
     pub(crate) owner: Option<i64>,
 }
 
@@ -88,6 +88,8 @@ impl Relation {
 pub(crate) enum Placed {
     /// A copy of a letter that this case has.
     Double(i64),
+    /// An answer of ours that came back to us: a loop.
+    Own(i64),
     /// Appended to this case.
     Joins(i64),
     /// Opens the case with this id.
@@ -121,6 +123,13 @@ pub(crate) fn resolve(
             |keys: &BTreeMap<String, KeyRow>, k: &str| keys.get(k).or_else(|| existing.get(k)).copied();
         let joinable = |case: i64| cases.get(&case).is_none_or(|c| c.joinable);
 
+        if !message.reopened
+            && let Some(KeyRow { segnalazione, owner: Some(..0) }) =
+                message.own.as_deref().and_then(|own| look(&out.keys, own))
+        {
+            out.placed.push(Placed::Own(segnalazione));
+            continue;
+        }
         if !message.reopened
             && let Some(KeyRow { segnalazione, owner: Some(owner) }) = look(&out.keys, &message.fingerprint)
             && owner != message.delivery
@@ -278,6 +287,18 @@ mod tests {
     fn somebody_who_answers_a_letter_that_we_have_joins_its_case() {
         let other = Incoming { sender: Some("bruno@example.it".to_owned()), ..letter(2, "b", &["a"]) };
         assert_eq!(alone(&[letter(1, "a", &[]), other]), [Placed::Opens(100), Placed::Joins(100)]);
+    }
+
+    #[test]
+    fn an_answer_of_ours_that_comes_back_is_a_loop_and_a_reply_to_it_is_none() {
+        let keys = HashMap::from([("ours".to_owned(), KeyRow { segnalazione: 7, owner: Some(-3) })]);
+        let cases = HashMap::from([(7, KnownCase { senders: Vec::new(), joinable: true })]);
+        let back = letter(1, "ours", &[]);
+        let batch = [back.clone(), letter(2, "b", &["ours"]), Incoming { reopened: true, ..back }];
+        assert_eq!(
+            resolve(&batch, &keys, &cases, &HashMap::new()).placed,
+            [Placed::Own(7), Placed::Joins(7), Placed::Opens(100)]
+        );
     }
 
     #[test]

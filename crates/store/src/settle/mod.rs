@@ -228,6 +228,10 @@ async fn settle(
                     settled.ignored += 1;
                     ("ignored", Some("double".to_owned()), Some(case))
                 }
+                Placed::Own(case) => {
+                    settled.ignored += 1;
+                    ("ignored", Some("own-mail".to_owned()), Some(case))
+                }
                 Placed::SetAside => {
                     settled.set_aside += 1;
                     ("set_aside", work.decision.set_aside.clone().or_else(|| Some("rules".to_owned())), None)

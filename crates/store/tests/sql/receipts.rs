@@ -177,6 +177,10 @@ async fn a_reply_to_our_answer_joins_its_case() {
         Letter { refs: vec!["nostra@comune.example".to_owned()], ..letter("urp", "un-altro@example.org") };
     assert_eq!(town.receive(&[reply]).await, std::slice::from_ref(&number));
     assert_eq!(town.state(&number).await, ("ready".to_owned(), "follow-up".to_owned()));
+    let (ids, settled) = town.settle_all(vec![letter("urp", "nostra@comune.example").verdict()]).await;
+    assert_eq!((settled.ignored, settled.opened), (1, 0), "our answer came back: a loop");
+    let row = town.delivery(ids[0]).await;
+    assert_eq!((row.reason.as_deref(), row.number.as_deref()), (Some("own-mail"), Some(number.as_str())));
     assert!(town.leaves_as(4711, "mid:x").await.is_err(), "there is no such answer");
     town.assert_sound().await;
 }

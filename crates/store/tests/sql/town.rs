@@ -78,7 +78,7 @@ pub(crate) fn letter(sector: &'static str, own: impl Into<String>) -> Letter {
 }
 
 impl Letter {
-    fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let message = Message {
             sender: Sender { name: Some("Anna".to_owned()), address: Some("anna@example.it".to_owned()) },
             recipients: vec!["urp@example.it".to_owned()],
