@@ -86,6 +86,42 @@ impl<'x> Part<'x> {
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.file_name().is_some_and(|declared| declared.trim().eq_ignore_ascii_case(name))
     }
+    /// A part that was no part of a MIME message: a file within a container.
+    pub(crate) fn made(
+        path: Vec<u32>,
+        media: String,
+        name: Option<String>,
+        charset: Option<String>,
+        body: &'x [u8],
+    ) -> Self {
+        let charset = charset.into_iter().map(|charset| ("charset".to_owned(), charset)).collect();
+        let (disposition, file) = match name {
+            Some(name) => ("attachment", vec![("filename".to_owned(), name)]),
+            None => ("", Vec::new()),
+        };
+        Part {
+            path,
+            fields: Fields::default(),
+            content: Params::new(media, charset),
+            disposition: Params::new(disposition.to_owned(), file),
+            raw: body,
+            body,
+            children: Vec::new(),
+            preamble: &[],
+        }
+    }
+    /// The leaf with this number, to be given parts. The only part of a simple message becomes the root of a tree.
+    pub(crate) fn leaf_mut(&mut self, path: &[u32]) -> Option<&mut Self> {
+        if !self.is_multipart() {
+            self.path.clear();
+            return Some(self);
+        }
+        let mut part = self;
+        for n in path {
+            part = part.children.get_mut(usize::try_from(n.checked_sub(1)?).ok()?)?;
+        }
+        Some(part)
+    }
     /// Every part that has no parts, in order.
     pub(crate) fn leaves(&self) -> Vec<&Part<'x>> {
         let mut out = Vec::new();
@@ -126,12 +162,18 @@ impl<'x> Part<'x> {
 
 /// Splits a whole message. The second value says what went wrong.
 pub(crate) fn parse(raw: &[u8], limits: Limits) -> (Part<'_>, Trouble) {
-    let mut splitter =
-        Splitter { left: limits.parts.max(1), depth: limits.depth, trouble: Trouble::default() };
-    let mut root = splitter.part(raw, Vec::new(), 0, "text/plain");
+    let (mut root, trouble) = parse_at(raw, Vec::new(), limits);
     if !root.is_multipart() {
         root.path = vec![1];
     }
+    (root, trouble)
+}
+
+/// Splits what stands at this number of a larger tree.
+pub(crate) fn parse_at(raw: &[u8], path: Vec<u32>, limits: Limits) -> (Part<'_>, Trouble) {
+    let mut splitter =
+        Splitter { left: limits.parts.max(1), depth: limits.depth, trouble: Trouble::default() };
+    let root = splitter.part(raw, path, 0, "text/plain");
     (root, splitter.trouble)
 }
 
