@@ -121,6 +121,9 @@ pub(super) fn is_footer(line: &str) -> bool {
         "pensa all'ambiente:",
         "rispetta l'ambiente",
         "please consider the environment",
+        // The first letter is a tree in the font Webdings.
+        "p please consider the environment",
+        "p prima di stampare",
         "think before you print",
         "bitte denken sie an die umwelt",
         // Virus scanners.

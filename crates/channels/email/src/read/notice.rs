@@ -1,7 +1,7 @@
 //! Legal notices below a letter: this message is confidential, who has it by mistake must delete it.
 //!
 //! A notice must give itself away by several marks: it speaks of the message itself, for whom it is, that it is secret, and what is
-//! forbidden or to be done. A citizen who writes about privacy has one or two of them. A notice with words below it is taken only if
+//! forbidden or to be done. A citizen who writes about privacy has one or two of them, and speaks of himself. A notice with words below it is taken only if
 //! it has a sentence that nobody writes himself; the words below it stay.
 
 use super::{
@@ -146,7 +146,7 @@ const MARKS: [&[&str]; 7] = [
         "indirizzat",
         "intended",
         "addressee",
-        "addressed to",
+        "addressed",
         "recipient",
         "individual or entity",
         "empfänger",
@@ -200,6 +200,35 @@ const SURE: &[&str] = &[
     "sollten sie nicht der vorgesehene empfänger",
 ];
 
+/// Words of somebody who speaks of himself, or greets: a notice never does.
+const PERSONAL: &[&str] = &[
+    "io",
+    "ho",
+    "mi",
+    "mio",
+    "mia",
+    "miei",
+    "mie",
+    "chiedo",
+    "segnalo",
+    "vorrei",
+    "prego",
+    "scrivo",
+    "ringrazio",
+    "grazie",
+    "buongiorno",
+    "buonasera",
+    "salve",
+    "gentile",
+    "my",
+    "me",
+    "thanks",
+    "ich",
+    "mein",
+    "meine",
+    "danke",
+];
+
 /// How sure it is that these lines are a notice.
 fn sure(lines: &[&str]) -> Sure {
     let size: usize = lines.iter().map(|l| l.len() + 1).sum();
@@ -209,6 +238,9 @@ fn sure(lines: &[&str]) -> Sure {
     }
     let text = lines.iter().flat_map(|l| l.split_whitespace()).collect::<Vec<_>>().join(" ");
     let text = text.to_lowercase().replace('’', "'").replace("e’", "è").replace("e' ", "è ");
+    if text.split(|c: char| !c.is_alphanumeric()).any(|word| PERSONAL.contains(&word)) {
+        return Sure::No;
+    }
     if SURE.iter().any(|s| text.contains(s)) {
         return Sure::Anywhere;
     }
@@ -258,7 +290,7 @@ fn starts_notice(lower: &str) -> bool {
         "der inhalt dieser",
     ];
     let lower = lower.trim_start_matches(|c: char| !c.is_alphanumeric());
-    STARTS.iter().any(|s| lower.starts_with(s))
+    STARTS.iter().chain(SURE).any(|s| lower.starts_with(s))
 }
 
 /// The heading of a notice, alone in its line or before its first sentence.
@@ -317,14 +349,26 @@ mod tests {
                 "Diese E-Mail enthält vertrauliche Informationen. Wenn Sie nicht der richtige Adressat sind, vernichten Sie sie.",
                 Sure::Anywhere,
             ),
-            ("Ai sensi del Regolamento UE 2016/679 chiedo la cancellazione dei miei dati.", Sure::Part),
+            ("Ai sensi del Regolamento UE 2016/679 chiedo la cancellazione dei miei dati.", Sure::No),
             (
                 "La presente comunicazione per segnalare un avviso che ho ricevuto per errore: vi prego di cancellarlo.",
+                Sure::No,
+            ),
+            (
+                "Questo messaggio è destinato all'ufficio tributi. Ho ricevuto un avviso riservato a mio zio, per errore, e chiedo di eliminarlo.",
+                Sure::No,
+            ),
+            (
+                "This message is for the tax office: a confidential notice intended for my neighbour came in error. Please delete it.",
+                Sure::No,
+            ),
+            (
+                "La diffusione del documento da parte di chi non è il destinatario è vietata ai sensi dell'art. 616 c.p. e del GDPR.",
                 Sure::Part,
             ),
             (
                 "Chiedo ai sensi del GDPR che i dati riservati pubblicati per errore siano cancellati.",
-                Sure::Part,
+                Sure::No,
             ),
             ("Il lampione davanti al civico 12 di via Dante non si accende da due settimane.", Sure::No),
         ] {
