@@ -276,6 +276,11 @@ fn wrappings_are_opened_within_limits() {
     assert_eq!(names("tnef-files-5000").len(), 500);
     assert_eq!(names("tnef-length-lies"), ["file.bin"]);
     assert_eq!(names("tnef-properties-lie"), ["file.bin"]);
+    // As it was numbered before anything was opened.
+    let (_, bytes) = ALL.iter().find(|(n, _)| *n == "tnef-length-lies").expect("there");
+    assert!(attachment(bytes, &[2]).is_some_and(|file| file.starts_with(b"\x78\x9F\x3E\x22")));
+    assert!(attachment(bytes, &[2, 1]).is_some_and(|file| file == b"nota"));
+    assert_eq!(attachment(bytes, &[2, 2]), None);
     // The line that looks like the letter's boundary is inside.
     assert!(message("signed-boundary-of-the-letter").text.contains("uno\n--b"));
     assert_eq!(message("signed-800-times").attachments, vec![]);

@@ -264,7 +264,7 @@ impl<'a> Reader<'_, 'a> {
         }
         if part.is_message() {
             self.letter.get_or_insert(part);
-        } else if media == "text/calendar" {
+        } else if matches!(media, "text/calendar" | "application/ics") {
             self.invitation.get_or_insert(part);
         } else if media.starts_with("text/") && matches!(media, "text/plain" | "text/html") {
             self.texts.push(part);

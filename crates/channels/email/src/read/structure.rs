@@ -110,14 +110,11 @@ impl<'x> Part<'x> {
             preamble: &[],
         }
     }
-    /// The leaf with this number, to be given parts. The only part of a simple message becomes the root of a tree.
+    /// The leaf with this number, to be given parts.
     pub(crate) fn leaf_mut(&mut self, path: &[u32]) -> Option<&mut Self> {
-        if !self.is_multipart() {
-            self.path.clear();
-            return Some(self);
-        }
+        let below = if self.is_multipart() && !self.wraps() { path } else { path.get(1..)? };
         let mut part = self;
-        for n in path {
+        for n in below {
             part = part.children.get_mut(usize::try_from(n.checked_sub(1)?).ok()?)?;
         }
         Some(part)
@@ -142,17 +139,23 @@ impl<'x> Part<'x> {
             .or_else(|| self.content.get("filename"))
             .filter(|n| !n.trim().is_empty())
     }
+    /// True for a part that is no multipart and was opened: what it wraps are its parts.
+    fn wraps(&self) -> bool {
+        self.is_multipart() && !self.media().starts_with("multipart/")
+    }
     /// The part with this number within a tree of which `self` is the root, and what is left of the number when a
-    /// leaf is reached.
+    /// leaf is reached. A part that wraps others is found as a whole, too.
     pub(crate) fn find<'a, 'p>(&'a self, path: &'p [u32]) -> Option<(&'a Part<'x>, &'p [u32])> {
-        let (first, rest) = path.split_first()?;
-        if !self.is_multipart() {
-            return (*first == 1).then_some((self, rest));
+        let (mut part, mut rest) = (self, path);
+        if !self.is_multipart() || self.wraps() {
+            // The only part is 1.
+            let (first, tail) = path.split_first()?;
+            rest = (*first == 1).then_some(tail)?;
         }
-        let mut part = self.children.get(usize::try_from(first.checked_sub(1)?).ok()?)?;
-        let mut rest = rest;
         while part.is_multipart() {
-            let (next, tail) = rest.split_first()?;
+            let Some((next, tail)) = rest.split_first() else {
+                return part.wraps().then_some((part, rest));
+            };
             part = part.children.get(usize::try_from(next.checked_sub(1)?).ok()?)?;
             rest = tail;
         }

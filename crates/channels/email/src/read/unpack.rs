@@ -1,6 +1,6 @@
 //! Takes apart what wraps a letter or its attachments: S/MIME signed data (RFC 8551, section 3.5.2) and Outlook's TNEF.
 //!
-//! A part that wraps others gets them as its children, numbered below it: of part 2 the first is 2.1. So everything that looks at
+//! A part that wraps others gets them as its children, numbered below it: of part 2 the first is 2.1, and 2 is still the whole. So everything that looks at
 //! a tree of parts sees what is inside, and an attachment is found again by its number, because the tree is built the same way
 //! each time. What cannot be opened stays the one part that it is.
 //!
