@@ -126,6 +126,17 @@ pub fn text_of(bytes: &[u8], limits: &Limits) -> Result<Document, Unreadable> {
     Err(Unreadable::TooDeep)
 }
 
+/// What a CAdES or S/MIME signature (RFC 5652) wraps; None if the bytes are none, or what is signed is not in them. Nothing is
+/// verified. Our own code alone: it may be called anywhere.
+pub fn signed_content(bytes: &[u8]) -> Option<Vec<u8>> {
+    p7m::is_signed(bytes).then(|| p7m::unwrap(bytes).ok()).flatten()
+}
+
+/// The text of an RTF document, its pages one after the other. Our own code alone: it may be called anywhere.
+pub fn rtf_text(bytes: &[u8], limits: &Limits) -> String {
+    rtf::read(bytes, limits).pages.join("\n")
+}
+
 fn read(kind: Kind, bytes: &[u8], limits: &Limits) -> Result<Document, Unreadable> {
     let read = match kind {
         Kind::Pdf => pdf::read(bytes, limits)?,

@@ -155,6 +155,8 @@ pub enum IgnoreReason {
     MailingList,
     /// A delivery report (RFC 3464).
     Bounce,
+    /// A delivery report that speaks of no failure: delayed, delivered, relayed (RFC 3464, section 2.3.3).
+    DeliveryNotice,
     /// We wrote it ourselves (our own address or Message-ID): a loop.
     OwnMail,
     /// Certified mail: our letter was accepted by our provider.
@@ -189,6 +191,7 @@ impl IgnoreReason {
             Self::AutoReply => "auto-reply",
             Self::MailingList => "mailing-list",
             Self::Bounce => "bounce",
+            Self::DeliveryNotice => "delivery-notice",
             Self::OwnMail => "own-mail",
             Self::PecAccepted => "pec-accettazione",
             Self::PecDelivered => "pec-consegna",

@@ -150,6 +150,7 @@ pub(crate) fn reason_in_italian(reason: &str) -> &str {
         (IgnoreReason::AutoReply, "risposta automatica"),
         (IgnoreReason::MailingList, "lista di distribuzione"),
         (IgnoreReason::Bounce, "avviso di mancata consegna"),
+        (IgnoreReason::DeliveryNotice, "avviso sulla consegna, senza errore (ritardo o riuscita)"),
         (IgnoreReason::OwnMail, "posta nostra"),
         (IgnoreReason::PecAccepted, "PEC: ricevuta di accettazione"),
         (IgnoreReason::PecDelivered, "PEC: ricevuta di avvenuta consegna"),

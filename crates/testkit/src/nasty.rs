@@ -5,6 +5,7 @@
 //! contain `lampione` (or the letter is one that is rightly ignored or quarantined).
 
 mod pec;
+mod wrapped;
 
 /// The sentence that a person wrote, in ASCII.
 pub const WORDS: &str = "Buongiorno, il lampione davanti al civico 12 di via Dante non si accende.";
@@ -83,6 +84,7 @@ pub fn nasty() -> Vec<(&'static str, Vec<u8>)> {
     all.extend(huge());
     all.extend(odd_contents());
     all.extend(pec::all());
+    all.extend(wrapped::all());
     all
 }
 

@@ -99,6 +99,7 @@ fn the_words_of_a_person_survive_everything() {
                         | "letters-nested-20000"
                         | "pec-nested-10000"
                         | "pec-nested-multiparts-10000"
+                        | "signed-within-signed-12"
                 );
                 assert_eq!(
                     words(&message.text).contains("lampione davanti"),
@@ -193,6 +194,14 @@ fn what_is_wrong_is_noted() {
         ("pec-daticert-is-a-comment", "pec-no-data"),
         ("pec-letter-cut", "broken-structure"),
         ("pec-letter-is-noise", "pec-no-letter"),
+        ("signed-within-signed-12", "too-deep"),
+        ("signed-20000-parts", "too-many-parts"),
+        ("tnef-length-lies", "broken-structure"),
+        ("tnef-properties-lie", "broken-structure"),
+        ("tnef-rtf-bomb", "winmail-dat"),
+        ("tnef-rtf-short", "winmail-dat"),
+        ("tnef-within-tnef-200", "too-deep"),
+        ("calendar-nested-50000", "text-from-calendar"),
     ] {
         let message = message(name);
         assert!(message.notes.iter().any(|n| n == note), "{name}: {:?}", message.notes);
@@ -204,6 +213,8 @@ fn what_is_wrong_is_noted() {
         "empty-lines-before-head",
         "byte-order-mark",
         "smime-signed",
+        "signed-within-signed-4",
+        "notices-5000",
     ] {
         assert_eq!(message(name).notes, Vec::<String>::new(), "{name}");
     }
@@ -254,6 +265,27 @@ fn odd_contents_are_read() {
     assert_eq!(message("file-name-path").attachments[0].name, "b.pdf");
     assert_eq!(message("calendar").attachments[0].media_type, "text/calendar");
     assert_eq!(message("smime-signed").attachments[0].name, "smime.p7s");
+}
+
+#[test]
+fn wrappings_are_opened_within_limits() {
+    let names =
+        |name: &str| -> Vec<String> { message(name).attachments.into_iter().map(|a| a.name).collect() };
+    assert_eq!(names("signed-within-signed-4"), Vec::<String>::new());
+    assert_eq!(names("signed-within-signed-12"), ["smime.p7m"], "what is too deep stays an attachment");
+    assert_eq!(names("tnef-files-5000").len(), 500);
+    assert_eq!(names("tnef-length-lies"), ["file.bin"]);
+    assert_eq!(names("tnef-properties-lie"), ["file.bin"]);
+    // As it was numbered before anything was opened.
+    let (_, bytes) = ALL.iter().find(|(n, _)| *n == "tnef-length-lies").expect("there");
+    assert!(attachment(bytes, &[2]).is_some_and(|file| file.starts_with(b"\x78\x9F\x3E\x22")));
+    assert!(attachment(bytes, &[2, 1]).is_some_and(|file| file == b"nota"));
+    assert_eq!(attachment(bytes, &[2, 2]), None);
+    // The line that looks like the letter's boundary is inside.
+    assert!(message("signed-boundary-of-the-letter").text.contains("uno\n--b"));
+    assert_eq!(message("signed-800-times").attachments, vec![]);
+    let notices = message("notices-5000");
+    assert_eq!((notices.text.lines().count(), notices.quoted.as_str()), (1, ""));
 }
 
 #[test]

@@ -84,6 +84,28 @@ static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     file[at + 2..].to_vec()
 });
 
+/// What wraps letters, decoded, with its type: the corpus' files whose only part it is.
+static WRAPPED: LazyLock<Vec<(&str, Vec<u8>)>> = LazyLock::new(|| {
+    let files = [
+        ("smime-opaque", "application/pkcs7-mime"),
+        ("winmail-rtf-alone", "application/ms-tnef"),
+        ("winmail-letter-within", "application/ms-tnef"),
+        ("winmail-cut", "application/ms-tnef"),
+        ("calendar-alone", "text/calendar"),
+    ];
+    let decoded = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/corpus/{name}.txt"));
+        let file = fs::read_to_string(path).expect("the letter");
+        let body = file.splitn(3, "\n\n").nth(2).expect("a body");
+        if body.starts_with("BEGIN") {
+            return body.as_bytes().to_vec();
+        }
+        let lines: String = body.split_whitespace().collect();
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, lines).expect("base64")
+    };
+    files.into_iter().map(|(name, media)| (media, decoded(name))).collect()
+});
+
 /// Pieces that break parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n\r\n",
@@ -126,6 +148,15 @@ const TOKENS: &[&[u8]] = &[
     b"</dati>",
     b"<!DOCTYPE a [",
     b"<![CDATA[",
+    b"Content-Type: application/pkcs7-mime; smime-type=signed-data\r\n",
+    b"Content-Type: application/ms-tnef\r\n",
+    b"Content-Type: text/calendar\r\n",
+    b"\x78\x9F\x3E\x22\x01\x00",
+    b"BEGIN:VEVENT\r\n",
+    b"DTSTART:20261123T100000Z\r\n",
+    b"Content-Type: message/delivery-status\r\n",
+    b"\r\n\r\nQuesto messaggio \xC3\xA8 destinato esclusivamente a voi.\r\n",
+    b"<div id=divRplyFwdMsg>",
 ];
 
 /// Pieces of certification data.
@@ -241,6 +272,15 @@ const LINES: &[&str] = &[
     "P.S. {}",
     "Il {} ha",
     "scritto:",
+    "Le informazioni contenute in questo messaggio {} sono riservate al destinatario e ne è vietata la diffusione.",
+    "Se avete ricevuto questo messaggio per errore {} cancellatelo.",
+    "AVVISO DI RISERVATEZZA",
+    "Ai sensi del Regolamento UE 2016/679 {}",
+    "Prima di stampare pensa all'ambiente {}",
+    "Mail priva di virus {}",
+    "> Messaggio: {}",
+    "Trimis: {} 23 novembre 2026 09:00",
+    "De la: {} <urp@comune.example>",
 ];
 
 fn words(text: &str) -> BTreeMap<String, usize> {
@@ -372,6 +412,34 @@ proptest! {
         let kept = format!("{}\n{}\n{}", m.text, m.quoted, m.signature);
         prop_assert_eq!(words(&kept), words(&body));
         prop_assert!(!m.text.is_empty() || !body.chars().any(char::is_alphanumeric));
+    }
+
+    #[test]
+    fn a_notice_below_changes_no_word_of_the_text(which in any::<Index>(), words in vec("[a-z]{2,9}", 3..30)) {
+        let notices = [
+            "Le informazioni contenute in questo messaggio sono riservate al destinatario e ne è vietata la diffusione.",
+            "AVVISO DI RISERVATEZZA\nQuesto messaggio è destinato esclusivamente alla persona in indirizzo.",
+            "This e-mail is confidential. If you are not the intended recipient, please delete it.",
+            "Prima di stampare, pensa all'ambiente",
+        ];
+        let text = words.join(" ");
+        let letter = format!(
+            "From: a@example.it\nMessage-ID: <a@example.it>\nContent-Type: text/plain; charset=utf-8\n\n{text}.\n\n{}\n",
+            notices[which.index(notices.len())]
+        );
+        let Some(m) = message(letter.as_bytes()) else { return Err(TestCaseError::fail("no message")) };
+        prop_assert_eq!(m.text, format!("{text}."));
+    }
+
+    #[test]
+    fn a_changed_wrapping_is_opened_or_stays_whole(which in any::<Index>(), changes in vec(change(), 1..6)) {
+        let mut file = WRAPPED[which.index(WRAPPED.len())].1.clone();
+        for change in &changes {
+            apply(&mut file, change);
+        }
+        let media = WRAPPED[which.index(WRAPPED.len())].0;
+        let head = format!("From: a@example.it\nMessage-ID: <a@example.it>\nContent-Type: {media}\n\n");
+        sound(&[head.as_bytes(), &file].concat())?;
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! here stands as it is, so that a newer database never makes an empty cell.
 
 use smista_domain::{DOCUMENT_CUT, DOCUMENT_SCAN, DOCUMENT_UNREADABLE, Lang};
+use smista_email::read::notes;
 
 type Words = &'static [(&'static str, &'static str)];
 
@@ -70,7 +71,8 @@ const RECEIPTS: &[(&str, &str, &str)] = &[
     ("bounce", "tornata indietro", "bounced"),
 ];
 
-/// What a clerk should know about a message's documents. The other notes are about how a letter was made and help few.
+/// What a clerk should know about a message: what of it nobody here could read. The other notes are about how a letter was made and
+/// help few.
 const NOTES: &[(&str, &str, &str)] = &[
     (
         DOCUMENT_SCAN,
@@ -86,6 +88,21 @@ const NOTES: &[(&str, &str, &str)] = &[
         DOCUMENT_CUT,
         "degli allegati è stata letta solo la prima parte",
         "only the beginning of the attachments was read",
+    ),
+    (
+        notes::ENCRYPTED,
+        "è cifrato e non si è potuto leggere: chiedere al mittente di riscrivere senza cifratura",
+        "it is encrypted and could not be read: ask the sender to write again without encryption",
+    ),
+    (
+        notes::WINMAIL,
+        "un allegato di Outlook (winmail.dat) non si è potuto aprire: chiedere gli allegati in un altro formato",
+        "an attachment of Outlook (winmail.dat) could not be opened: ask for the attachments in another format",
+    ),
+    (
+        notes::TEXT_FROM_CALENDAR,
+        "il testo è preso da un invito del calendario",
+        "the text was taken from an invitation in the calendar",
     ),
 ];
 

@@ -8,12 +8,19 @@
 //! - `Precedence: bulk|list|junk` and `List-Id` are signs, except when the list is one of our own domains: a mailbox that
 //!   is a group address (Google Groups, Exchange) gets every citizen's letter with them.
 //! - A subject alone (`Fuori sede`) proves nothing; with an empty return path it does.
+//! - A report that nothing has failed yet (`Action: delayed`, RFC 3464) is no bounce: it speaks of the same letter under a reason of
+//!   its own.
 //! - Our own address as the sender is a loop, except when answers should go to somebody else: that is how web forms send
 //!   what citizens fill in.
 
 use smista_domain::IgnoreReason;
 
 use super::{ReadSettings, header::Fields, sender, structure::Part, thread};
+
+/// Of a report so many octets are looked at.
+const MAX_REPORT: usize = 256 * 1024;
+/// Parts of a report that are looked at for what it is about.
+const MAX_CARRIED: usize = 5;
 
 /// What was found: the reason, and what the letter speaks of.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +57,8 @@ pub(crate) fn detect(
     });
     if fields.has("x-failed-recipients") || (daemon && (empty_return_path || bounce_subject(subject))) {
         let about = inner_message_id(root, settings).or_else(reply);
-        return Some(Automatic { reason: IgnoreReason::Bounce, about });
+        let reason = if late_subject(subject) { IgnoreReason::DeliveryNotice } else { IgnoreReason::Bounce };
+        return Some(Automatic { reason, about });
     }
     // A certified envelope carries a letter, whatever its provider writes into the head.
     if settings.keep_automatic || fields.has("x-trasporto") {
@@ -107,35 +115,85 @@ fn report(root: &Part<'_>, settings: &ReadSettings) -> Option<Automatic> {
             .or_else(|| thread::first_id(&root.fields, "in-reply-to"));
         return Some(Automatic { reason: IgnoreReason::AutoReply, about });
     }
-    if kind == "delivery-status" || has("message/delivery-status") || has("message/global-delivery-status") {
+    if kind == "delivery-status" || root.children.iter().any(is_status) {
         let about =
             inner_message_id(root, settings).or_else(|| thread::first_id(&root.fields, "in-reply-to"));
-        return Some(Automatic { reason: IgnoreReason::Bounce, about });
+        return Some(Automatic { reason: delivery(root), about });
     }
     None
 }
 
-/// The Message-ID of the letter, or of its head, that a report carries with it.
+fn is_status(part: &Part<'_>) -> bool {
+    matches!(part.media(), "message/delivery-status" | "message/global-delivery-status")
+}
+
+/// What a report says of the delivery (RFC 3464, section 2.3.3): it failed for somebody, or it is late, or all went well. A report
+/// that says nothing is a bounce.
+fn delivery(root: &Part<'_>) -> IgnoreReason {
+    let mut actions = statuses(root).into_iter().flat_map(|status| values(&status, "action")).peekable();
+    let is_notice = |action: String| {
+        ["delayed", "delivered", "relayed", "expanded"]
+            .iter()
+            .any(|word| action.to_lowercase().starts_with(word))
+    };
+    if actions.peek().is_some() && actions.all(is_notice) {
+        IgnoreReason::DeliveryNotice
+    } else {
+        IgnoreReason::Bounce
+    }
+}
+
+fn statuses(root: &Part<'_>) -> Vec<String> {
+    let statuses = root.leaves().into_iter().filter(|part| is_status(part)).take(MAX_CARRIED);
+    statuses.map(text_of).collect()
+}
+
+/// The beginning of a part as text.
+fn text_of(part: &Part<'_>) -> String {
+    let body = part.body.get(..MAX_REPORT).unwrap_or(part.body);
+    String::from_utf8_lossy(&part.transfer().decode(body)).into_owned()
+}
+
+/// The values of the lines `Name: value`, also quoted or indented, and folded once.
+fn values(text: &str, name: &str) -> Vec<String> {
+    let mut lines = text.lines().map(|line| line.trim_start_matches(['>', ' ', '\t', '|'])).peekable();
+    let mut out = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        if key.trim_end().eq_ignore_ascii_case(name) {
+            let value = value.trim();
+            let folded = if value.is_empty() { lines.peek().copied().unwrap_or_default() } else { value };
+            out.push(folded.trim().to_owned());
+        }
+    }
+    out
+}
+
+/// The Message-ID of what a report is about: of the letter, or of its head, that it carries with it; else as Google names it in the
+/// report, else as it stands below the words of the server.
 fn inner_message_id(root: &Part<'_>, settings: &ReadSettings) -> Option<String> {
-    let carried = root.children.iter().rev().find(|c| {
-        c.is_message()
+    let leaves = root.leaves();
+    let carried = leaves.iter().rev().filter(|part| {
+        part.is_message()
             || matches!(
-                c.media(),
+                part.media(),
                 "text/rfc822-headers" | "message/rfc822-headers" | "message/global-headers"
             )
     });
-    if let Some(part) = carried {
+    for part in carried.take(MAX_CARRIED) {
         let content = part.transfer().decode(part.body);
-        return thread::own(&super::header::split(&content).0);
+        if let Some(id) = thread::own(&super::header::split(&content).0) {
+            return Some(id);
+        }
     }
-    // Older servers put the letter below their own words.
-    if root.is_multipart() {
-        return None;
-    }
-    let body = root.body.get(..settings.max_text_bytes).unwrap_or(root.body);
-    let at = memchr::memmem::find(body, b"\nMessage-ID:")
-        .or_else(|| memchr::memmem::find(body, b"\nMessage-Id:"))?;
-    thread::own(&super::header::split(body.get(at + 1..)?).0)
+    let named = |text: &String, name: &str| values(text, name).iter().find_map(|id| thread::key(id));
+    statuses(root).iter().find_map(|status| named(status, "x-original-message-id")).or_else(|| {
+        let texts = leaves.into_iter().filter(|part| part.media() == "text/plain").take(MAX_CARRIED);
+        texts.map(|part| text_of(part)).find_map(|mut text| {
+            text.truncate(text.floor_char_boundary(settings.max_text_bytes));
+            named(&text, "message-id")
+        })
+    })
 }
 
 /// From is one of ours, and nobody else wants the answer.
@@ -210,7 +268,25 @@ fn bounce_subject(subject: &str) -> bool {
         "non recapitabil",
         "impossibile recapitare",
         "unzustellbar",
+        "consegna fallita",
+        "messaggio non consegnato",
+        "notifica di stato della consegna",
+    ];
+    let lower = subject.to_lowercase();
+    WORDS.iter().any(|w| lower.contains(w)) || late_subject(subject)
+}
+
+/// Subjects of notices that a letter is still on its way.
+fn late_subject(subject: &str) -> bool {
+    const WORDS: &[&str] = &[
         "delivery delayed",
+        "delayed mail",
+        "delivery status notification (delay)",
+        "could not send message for past",
+        "ritardo nella consegna",
+        "consegna ritardata",
+        "consegna in ritardo",
+        "verzögert",
     ];
     let lower = subject.to_lowercase();
     WORDS.iter().any(|w| lower.contains(w))

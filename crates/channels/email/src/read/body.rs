@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use smista_domain::{Attachment, Digest};
 
 use super::{
-    ReadSettings, charset, clean, html, notes, pec,
-    structure::{self, Limits, Part},
+    ReadSettings, calendar, charset, clean, html, notes, pec,
+    structure::{Limits, Part},
     transfer::{self, Transfer},
-    words,
+    unpack, words,
 };
 
 /// HTML is looked at up to this many times the text limit: most of it is markup.
@@ -42,7 +42,9 @@ fn content_at(root: &Part<'_>, settings: &ReadSettings, level: usize) -> Content
         out: Content::default(),
         left: settings.max_text_bytes,
         level,
+        packed: Vec::new(),
         texts: Vec::new(),
+        invitation: None,
         letter: None,
     };
     let pieces = reader.walk(root, None);
@@ -71,8 +73,12 @@ struct Reader<'s, 'a> {
     /// Bytes of text still allowed.
     left: usize,
     level: usize,
+    /// The letter's own text as Outlook packs it, in every form that it has.
+    packed: Vec<&'a Part<'a>>,
     /// Text files among the attachments.
     texts: Vec<&'a Part<'a>>,
+    /// The first calendar.
+    invitation: Option<&'a Part<'a>>,
     /// The first letter among the attachments.
     letter: Option<&'a Part<'a>>,
 }
@@ -86,6 +92,19 @@ impl<'a> Reader<'_, 'a> {
 
     /// Gathers what is text below `part` and lists the attachments.
     fn walk(&mut self, part: &'a Part<'a>, parent: Option<&'a Part<'a>>) -> Vec<Piece<'a>> {
+        if part.is_multipart() && unpack::is_tnef(part) {
+            // Its text is the letter's once more, where that has any.
+            for child in &part.children {
+                if child.is_multipart() {
+                    self.walk(child, Some(part));
+                } else if child.file_name().is_some() {
+                    self.attach(child, Some(part));
+                } else {
+                    self.packed.push(child);
+                }
+            }
+            return Vec::new();
+        }
         if part.is_multipart() {
             let per_child: Vec<Vec<Piece<'a>>> =
                 part.children.iter().map(|c| self.walk(c, Some(part))).collect();
@@ -234,14 +253,19 @@ impl<'a> Reader<'_, 'a> {
     fn attach(&mut self, part: &'a Part<'a>, parent: Option<&Part<'_>>) {
         let media = part.media();
         match media {
-            "application/ms-tnef" | "application/vnd.ms-tnef" => self.note(notes::WINMAIL),
-            "application/pgp-encrypted" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
+            _ if unpack::is_tnef(part) => self.note(notes::WINMAIL),
+            "application/pgp-encrypted" => self.note(notes::ENCRYPTED),
+            "application/pkcs7-mime" | "application/x-pkcs7-mime"
+                if part.content.get("smime-type") != Some("certs-only") && unpack::signed(part).is_none() =>
+            {
                 self.note(notes::ENCRYPTED);
             }
             _ => {}
         }
         if part.is_message() {
             self.letter.get_or_insert(part);
+        } else if matches!(media, "text/calendar" | "application/ics") {
+            self.invitation.get_or_insert(part);
         } else if media.starts_with("text/") && matches!(media, "text/plain" | "text/html") {
             self.texts.push(part);
         }
@@ -276,6 +300,12 @@ impl<'a> Reader<'_, 'a> {
 
     /// There is no text: what else may hold the writer's words.
     fn fallback(&mut self, root: &'a Part<'a>) -> String {
+        for part in std::mem::take(&mut self.packed) {
+            let text = self.text_of(part);
+            if !text.trim().is_empty() {
+                return text;
+            }
+        }
         let preamble = charset::decode(root.preamble.get(..self.left).unwrap_or(root.preamble), None);
         if let [part] = self.texts.as_slice()
             && part.body.len() <= 200_000
@@ -287,13 +317,28 @@ impl<'a> Reader<'_, 'a> {
                 return text;
             }
         }
+        if let Some(invitation) = self.invitation {
+            let body = invitation.body.get(..calendar::MAX_FILE * 3).unwrap_or(invitation.body);
+            let bytes = invitation.transfer().decode(body);
+            let bytes = bytes.get(..calendar::MAX_FILE).unwrap_or(&bytes);
+            let file = charset::decode(bytes, invitation.content.get("charset"));
+            if let Some(words) = calendar::words(&file) {
+                let mut text = clean::clean(&words);
+                text.truncate(text.floor_char_boundary(self.left));
+                if !text.trim().is_empty() {
+                    self.note(notes::TEXT_FROM_CALENDAR);
+                    return text;
+                }
+            }
+        }
         if let Some(letter) = self.letter
             && self.level < MAX_LETTERS
         {
             let bytes = letter.transfer().decode(letter.body);
             let limits = Limits { parts: self.settings.max_parts, depth: self.settings.max_depth };
             let opened = pec::open(bytes, limits, &pec::Authorities::NONE);
-            let (inner, _) = structure::parse(&opened.letter, limits);
+            let unpacked = unpack::Unpacked::default();
+            let (inner, _) = unpack::parse(&opened.letter, &unpacked, limits);
             let text = content_at(&inner, self.settings, self.level + 1).text;
             if !text.trim().is_empty() {
                 self.note(notes::TEXT_FROM_MESSAGE);

@@ -11,8 +11,9 @@ use super::{
     ReadSettings, body, pec,
     quote::{self, Split},
     sender,
-    structure::{self, Limits, Part},
+    structure::{Limits, Part},
     thread,
+    unpack::{self, Unpacked},
 };
 
 /// A letter within a letter.
@@ -96,7 +97,8 @@ fn attached(root: &Part<'_>, text: &str, said: bool, settings: &ReadSettings) ->
     }
     let limits = Limits { parts: settings.max_parts, depth: settings.max_depth };
     let opened = pec::open(part.transfer().decode(part.body), limits, &pec::Authorities::NONE);
-    let (inner, _) = structure::parse(&opened.letter, limits);
+    let unpacked = Unpacked::default();
+    let (inner, _) = unpack::parse(&opened.letter, &unpacked, limits);
     let (sender, missing) = sender::writer(&inner.fields);
     if missing || !is_outside(&sender, settings) {
         return None;

@@ -52,6 +52,20 @@ const BLOCKS: &[&str] = &[
 const SPACED: &[&str] = &["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "hr"];
 /// No tag is looked at beyond this many bytes.
 const MAX_TAG: usize = 16 * 1024;
+/// Where mail programs begin the old letter without marking it as a quote: Outlook in all its forms (`divRplyFwdMsg`, the
+/// border that Word draws, Outlook for Mac's section), Yahoo.
+const OLD_LETTER: &[&str] = &[
+    "divrplyfwdmsg",
+    "mail-editor-reference-message-container",
+    "olk_src_body_section",
+    "yahoo_quoted",
+    "border-top:solid#e1e1e1",
+    "border-top:solid#b5c4df",
+];
+/// Of a long exchange no more are shown.
+const MAX_OLD_LETTERS: usize = 50;
+/// What is written there, as Outlook does in plain text.
+const RULE: &str = "________________________________";
 /// Quotes nested deeper are shown at this depth.
 const MAX_QUOTE: usize = 20;
 
@@ -76,7 +90,8 @@ pub(crate) fn declared_charset(html: &[u8]) -> Option<String> {
         .skip_while(|b| matches!(b, b'"' | b'\'' | b' '))
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'))
         .collect();
-    String::from_utf8(value).ok().filter(|v| !v.is_empty())
+    // A document in which this can be read is not UTF-16 (HTML standard, "prescan a byte stream").
+    String::from_utf8(value).ok().filter(|v| !v.is_empty() && !v.starts_with("utf-16"))
 }
 
 /// A tag without its brackets.
@@ -108,6 +123,25 @@ impl<'x> Tag<'x> {
     fn among(&self, names: &[&str]) -> bool {
         names.iter().any(|n| self.is(n))
     }
+    /// Begins the old letter below an answer.
+    fn begins_old_letter(&self) -> bool {
+        if self.closing
+            || !(self.is("div") || self.is("span"))
+            || !(8..=2000).contains(&self.attributes.len())
+        {
+            return false;
+        }
+        let bytes = self.attributes.as_bytes();
+        if !["Rply", "reference", "OLK_", "yahoo_q", "border-top"]
+            .iter()
+            .any(|w| memchr::memmem::find(bytes, w.as_bytes()).is_some())
+        {
+            return false;
+        }
+        let bare: String =
+            self.attributes.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
+        OLD_LETTER.iter().any(|w| bare.contains(w))
+    }
     /// Hidden by its own attributes, as preheaders of newsletters are.
     fn hidden(&self) -> bool {
         // Most tags have attributes, few of them these words: looking first saves a copy.
@@ -134,6 +168,8 @@ struct Writer {
     blank: bool,
     quote: usize,
     pre: usize,
+    /// How often an old letter has begun.
+    old_letters: usize,
 }
 
 impl Writer {
@@ -257,6 +293,7 @@ impl<'x> Converter<'x> {
             blank: false,
             quote: 0,
             pre: 0,
+            old_letters: 0,
         };
         Self { rest: html, writer, hide, silent: None, no_comment_end: false, next_close: None }
     }
@@ -312,6 +349,11 @@ impl<'x> Converter<'x> {
             }
         }
         element(&mut self.writer, tag);
+        if tag.begins_old_letter() && self.writer.old_letters < MAX_OLD_LETTERS {
+            self.writer.old_letters += 1;
+            self.writer.word(RULE);
+            self.writer.line(1);
+        }
     }
 
     /// The inside of the tag that begins at the start of `from` (a `<`), and what follows it. None if this is no tag.

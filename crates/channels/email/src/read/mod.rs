@@ -4,9 +4,9 @@
 //! Invariant: a letter that a person wrote becomes a message, however broken it is. [`Unreadable`] is only what has no
 //! head and no text; [`Reading::Ignored`] only what bears sure signs of a machine (see `automatic`).
 //!
-//! The stages, each a module: `header` splits the head, `structure` the parts, `transfer` and `charset` undo
+//! The stages, each a module: `header` splits the head, `structure` the parts, `unpack` opens what wraps them (S/MIME, `tnef`), `transfer` and `charset` undo
 //! encodings, `words` and `params` read header values, `body` chooses the text and lists attachments (`html`,
-//! `clean`), `quote` splits the writer's words from what is quoted, `sender` and `thread` say who and what it
+//! `clean`, `calendar`), `quote` splits the writer's words from what is quoted (`closing`, `notice`: from what stands below them), `sender` and `thread` say who and what it
 //! belongs to, `form` what came through a web form,
 //! `forward` whose letter a clerk sends on, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
 //! mail: what follows sees the citizen's letter, as if it had come by ordinary mail. `segnatura` reads the protocol facts of
@@ -16,13 +16,16 @@
 
 mod automatic;
 mod body;
+mod calendar;
 mod charset;
 mod clean;
+mod closing;
 pub mod form;
 mod forward;
 mod header;
 mod html;
 pub mod notes;
+mod notice;
 mod params;
 mod pec;
 mod quote;
@@ -30,7 +33,9 @@ mod segnatura;
 mod sender;
 mod structure;
 mod thread;
+mod tnef;
 mod transfer;
+mod unpack;
 mod words;
 mod xml;
 
@@ -43,6 +48,7 @@ use smista_domain::{Delivery, IgnoreReason, Message, Reading, Sender, ThreadKeys
 
 use quote::Split;
 use structure::{Limits, Part};
+use unpack::Unpacked;
 
 /// How letters of a mailbox are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +125,8 @@ pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unr
             receipt: Some(Box::new(receipt)),
         });
     }
-    let (root, trouble) = structure::parse(&opened.letter, limits);
+    let unpacked = Unpacked::default();
+    let (root, trouble) = unpack::parse(&opened.letter, &unpacked, limits);
     let mut content = body::content(&root, settings);
     if root.fields.count == 0 && !printable(&content.text, &opened.letter) {
         return Err(Unreadable("neither a header nor printable text: this is no letter".to_owned()));
@@ -245,7 +252,8 @@ pub fn attachment(raw: &[u8], part: &[u32]) -> Option<Vec<u8>> {
     let defaults = ReadSettings::default();
     let limits = Limits { parts: defaults.max_parts, depth: defaults.max_depth };
     let raw = prepare(raw);
-    let (root, _) = structure::parse(&raw, limits);
+    let unpacked = Unpacked::default();
+    let (root, _) = unpack::parse(&raw, &unpacked, limits);
     attachment_in(&root, part, limits)
 }
 
@@ -256,7 +264,8 @@ fn attachment_in(root: &Part<'_>, path: &[u32], limits: Limits) -> Option<Vec<u8
         [] => Some(content.into_owned()),
         rest if part.holds_letter() => {
             let content = prepare_cow(content);
-            let (inner, _) = structure::parse(&content, limits);
+            let unpacked = Unpacked::default();
+            let (inner, _) = unpack::parse(&content, &unpacked, limits);
             attachment_in(&inner, rest, limits)
         }
         // A uuencoded file within a text.

@@ -26,9 +26,11 @@ pub const REPLY_TO: &str = "reply-to";
 pub const TEXT_FROM_ATTACHMENT: &str = "text-from-attachment";
 /// The text was taken from an attached letter, since there is no other.
 pub const TEXT_FROM_MESSAGE: &str = "text-from-attached-message";
-/// An attachment in Outlook's own format (`winmail.dat`) hides the real ones.
+/// There is no text but an invitation (iCalendar): its title, time, place and description.
+pub const TEXT_FROM_CALENDAR: &str = "text-from-calendar";
+/// An attachment in Outlook's own format (`winmail.dat`) cannot be opened.
 pub const WINMAIL: &str = "winmail-dat";
-/// The content is encrypted, or signed in a form that hides it.
+/// The content is encrypted, or signed in a form that cannot be opened.
 pub const ENCRYPTED: &str = "encrypted";
 /// It bears the signs of automatic mail and was kept because the settings or a person say so.
 pub const AUTOMATIC: &str = "automatic";

@@ -27,6 +27,11 @@ struct Segment {
 }
 
 impl Params {
+    /// A value with its parameters, whose names are in lower case.
+    pub(crate) fn new(value: String, list: Vec<(String, String)>) -> Self {
+        Self { value, list }
+    }
+
     /// A parameter, decoded, by its lower-case name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.list.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())

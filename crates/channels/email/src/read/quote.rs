@@ -4,6 +4,8 @@
 //! Where it is doubtful whose words they are, they are the writer's: too much text costs a rule a little certainty, too
 //! little loses the matter. A letter of which nothing would be left is all text (a forwarded letter, a form).
 
+use super::closing;
+
 /// The three parts of a letter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Split {
@@ -14,7 +16,7 @@ pub(crate) struct Split {
 
 /// Where a line belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     Own,
     Quoted,
     Signature,
@@ -27,7 +29,7 @@ pub(crate) fn split(text: &str, reply: bool) -> Split {
     mark_quotes(&lines, &mut whose, reply);
     let own_before = has_own(&lines, &whose);
     if own_before {
-        mark_signature(&lines, &mut whose);
+        closing::mark_closing(&lines, &mut whose);
         if !has_own(&lines, &whose) {
             // Only a signature: it is the letter.
             whose.iter_mut().filter(|w| **w == Whose::Signature).for_each(|w| *w = Whose::Own);
@@ -65,7 +67,7 @@ fn gather(lines: &[&str], whose: &[Whose], kind: Whose) -> String {
     out
 }
 
-fn mark(whose: &mut [Whose], range: std::ops::Range<usize>, kind: Whose) {
+pub(super) fn mark(whose: &mut [Whose], range: std::ops::Range<usize>, kind: Whose) {
     if let Some(slice) = whose.get_mut(range) {
         slice.fill(kind);
     }
@@ -95,11 +97,17 @@ fn mark_quotes(lines: &[&str], whose: &mut [Whose], reply: bool) {
             i += 1;
             continue;
         }
-        if is_divider(line) || header_block(lines, i) {
+        if is_divider(line) || header_block(lines, i) || labelled_block(lines, i) {
             // Everything from here on is another letter; the rule above it belongs to it.
-            let from = if i > 0 && is_rule(at(i - 1)) { i - 1 } else { i };
-            mark(whose, from..lines.len(), Whose::Quoted);
-            return;
+            let from = with_rule_above(lines, i);
+            let Some(end) = marked_below(lines, i) else {
+                mark(whose, from..lines.len(), Whose::Quoted);
+                return;
+            };
+            mark(whose, from..end, Whose::Quoted);
+            certain = true;
+            i = end;
+            continue;
         }
         if let Some(len) = attribution(lines, i) {
             let mut next = i + len;
@@ -111,7 +119,7 @@ fn mark_quotes(lines: &[&str], whose: &mut [Whose], reply: bool) {
                 let later = lines.iter().skip(next).take(5).any(|l| is_quote_line(l));
                 let written: String = lines.iter().skip(i).take(len).copied().collect();
                 if !later && (written.contains('@') || has_time(&written)) {
-                    mark(whose, i..lines.len(), Whose::Quoted);
+                    mark(whose, with_rule_above(lines, i)..lines.len(), Whose::Quoted);
                     return;
                 }
                 if !later {
@@ -127,6 +135,24 @@ fn mark_quotes(lines: &[&str], whose: &mut [Whose], reply: bool) {
         }
         i += 1;
     }
+}
+
+/// Where the rule above this line stands, with nothing between; the line itself if there is none.
+fn with_rule_above(lines: &[&str], at: usize) -> usize {
+    let above = lines.iter().take(at).rposition(|l| !l.trim().is_empty());
+    above.filter(|n| lines.get(*n).is_some_and(|l| is_rule(l))).unwrap_or(at)
+}
+
+/// Where the old letter begins below a divider or a block of headers, if each of its lines is marked: then words may follow it.
+fn marked_below(lines: &[&str], from: usize) -> Option<usize> {
+    if lines.get(from).is_some_and(|l| is_forward_divider(l)) {
+        return None;
+    }
+    let heads = |line: &str| line.trim().is_empty() || is_divider(line) || pseudo_header(line).is_some();
+    let end = lines.iter().enumerate().skip(from).take(12).find(|(_, line)| !heads(line))?.0;
+    let marked = lines.iter().skip(end).filter(|l| !l.trim().is_empty()).take(2).filter(|l| is_quote_line(l));
+    // One line alone may be anything.
+    (lines.get(end).is_some_and(|l| is_quote_line(l)) && marked.count() == 2).then_some(end)
 }
 
 /// A time of day, `10:02` or `10.22`.
@@ -202,7 +228,7 @@ pub(crate) fn is_forward_divider(line: &str) -> bool {
 }
 
 /// A line of underscores, as Outlook puts it above the old letter.
-fn is_rule(line: &str) -> bool {
+pub(super) fn is_rule(line: &str) -> bool {
     let line = line.trim();
     line.len() >= 10 && line.bytes().all(|b| matches!(b, b'_' | b'-' | b'='))
 }
@@ -220,7 +246,7 @@ pub(crate) fn pseudo_header(line: &str) -> Option<char> {
         "inviato" | "sent" | "gesendet" | "envoyé" | "enviado" | "data" | "date" | "datum" | "fecha"
         | "data invio" => 'd',
         "a" | "to" | "an" | "à" | "para" | "cc" | "destinatario" | "destinatari" | "per conoscenza" => 't',
-        "oggetto" | "subject" | "betreff" | "objet" | "asunto" => 's',
+        "oggetto" | "ogg" | "subject" | "betreff" | "objet" | "asunto" => 's',
         _ => return None,
     })
 }
@@ -233,6 +259,25 @@ pub(crate) fn header_block(lines: &[&str], at: usize) -> bool {
     }
     let found: Vec<char> = lines.iter().skip(at).take(9).filter_map(kind).collect();
     found.contains(&'d') && (found.contains(&'t') || found.contains(&'s'))
+}
+
+/// True for a rule of underscores with a block of headers below it, in whatever language: three lines or more of the form
+/// `Word: value`, with an address and a date among them. Outlook puts it so in plain text, and [`super::html`] where HTML marks
+/// the old letter.
+fn labelled_block(lines: &[&str], at: usize) -> bool {
+    if !lines.get(at).is_some_and(|l| l.starts_with("__") && is_rule(l)) {
+        return false;
+    }
+    let label = |line: &str| {
+        let (name, value) = line.trim_start_matches([' ', '*']).split_once(':')?;
+        let word = !name.is_empty() && name.chars().count() <= 20 && name.split_whitespace().count() <= 3;
+        (word && !name.contains('/')).then(|| value.to_owned())
+    };
+    let below = lines.iter().skip(at + 1).filter(|l| !l.trim().is_empty()).take(8);
+    let values: Vec<String> = below.map_while(|l| label(l)).collect();
+    values.len() >= 3
+        && values.first().is_some_and(|v| v.contains('@'))
+        && values.iter().any(|v| v.chars().filter(char::is_ascii_digit).count() >= 5)
 }
 
 /// Words with which an attribution begins.
@@ -252,6 +297,15 @@ fn attribution_start(line: &str) -> bool {
 /// How many lines an attribution takes that begins here: `Il giorno ... ha scritto:`, `On ... wrote:`, wrapped over up to
 /// four lines.
 fn attribution(lines: &[&str], at: usize) -> Option<usize> {
+    let taken = wrapped_attribution(lines, at)?;
+    let first = lines.get(at)?.trim();
+    // A sentence that begins in the same way, and right below it the attribution.
+    let sentence = first.ends_with(['.', '?', '!']) || !first.contains(|c: char| c.is_ascii_digit());
+    let nearer = |n: usize| wrapped_attribution(lines, at + n).is_some_and(|more| n + more == taken);
+    (!(sentence && (1..taken).any(nearer))).then_some(taken)
+}
+
+fn wrapped_attribution(lines: &[&str], at: usize) -> Option<usize> {
     const ENDS: &[&str] = &[
         "ha scritto:",
         "ha scritto :",
@@ -271,7 +325,7 @@ fn attribution(lines: &[&str], at: usize) -> Option<usize> {
     let mut joined = String::new();
     for (n, line) in lines.iter().skip(at).take(4).enumerate() {
         let line = line.trim();
-        if line.is_empty() && n > 0 {
+        if n > 0 && (line.is_empty() || is_rule(line)) {
             return None;
         }
         if !joined.is_empty() {
@@ -289,117 +343,4 @@ fn attribution(lines: &[&str], at: usize) -> Option<usize> {
         }
     }
     None
-}
-
-/// Lines at the end that a telephone or a web mail adds.
-fn is_footer(line: &str) -> bool {
-    const STARTS: &[&str] = &[
-        "inviato da iphone",
-        "inviato da ipad",
-        "inviato dal mio",
-        "inviato dall'app",
-        "inviato da outlook",
-        "inviato da yahoo",
-        "inviato da libero mail",
-        "inviato da posta per windows",
-        "inviato da smartphone",
-        "inviato da tiscali",
-        "inviato da virgilio",
-        "inviato con aqua mail",
-        "inviata da iphone",
-        "inviato da gmail",
-        "inviato da proton",
-        "inviato da samsung",
-        "ottieni outlook per",
-        "scarica outlook per",
-        "sent from my ",
-        "sent from outlook",
-        "sent from yahoo",
-        "sent with proton",
-        "get outlook for",
-        "von meinem iphone gesendet",
-        "envoyé de mon iphone",
-    ];
-    let lower: String = line
-        .trim()
-        .trim_start_matches(['-', '_', '*', ' '])
-        .chars()
-        .take(40)
-        .flat_map(char::to_lowercase)
-        .collect();
-    let lower = lower.replace('’', "'");
-    STARTS.iter().any(|s| lower.starts_with(s)) && line.len() < 120
-}
-
-/// A closing formula that stands alone in its line.
-fn is_closing(line: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "cordiali saluti",
-        "distinti saluti",
-        "cordialmente",
-        "un cordiale saluto",
-        "cordiali saluti e buona giornata",
-        "cordiali saluti e grazie",
-        "grazie e cordiali saluti",
-        "grazie e distinti saluti",
-        "grazie, cordiali saluti",
-        "in attesa di riscontro, cordiali saluti",
-        "porgo cordiali saluti",
-        "porgo distinti saluti",
-        "con i migliori saluti",
-        "i migliori saluti",
-        "saluti cordiali",
-        "saluti",
-        "grazie e saluti",
-        "best regards",
-        "kind regards",
-        "regards",
-        "mit freundlichen grüßen",
-    ];
-    let core = line.trim().trim_end_matches([',', '.', '!', ' ', ';', ':']).to_lowercase();
-    WORDS.contains(&core.as_str())
-}
-
-fn mark_signature(lines: &[&str], whose: &mut [Whose]) {
-    let own: Vec<usize> = (0..lines.len()).filter(|i| whose.get(*i) == Some(&Whose::Own)).collect();
-    let line = |i: usize| lines.get(i).copied().unwrap_or_default();
-    // The separator of RFC 3676: `-- `. Cleaning took its blank; two hyphens alone in a line are hardly anything else if
-    // what follows is short.
-    let mut end = own.len();
-    if let Some(cut) = own.iter().rposition(|i| matches!(line(*i), "--" | "-- ")) {
-        let after = own.get(cut + 1..).unwrap_or_default();
-        if after.iter().filter(|i| !line(**i).trim().is_empty()).count() <= 15 {
-            own.iter().skip(cut).for_each(|i| mark(whose, *i..*i + 1, Whose::Signature));
-            end = cut;
-        }
-    }
-    // Footers of telephones: the last line or two.
-    while let Some(last) = own.iter().take(end).rposition(|i| !line(*i).trim().is_empty()) {
-        let Some(&at) = own.get(last) else { break };
-        if !is_footer(line(at)) {
-            break;
-        }
-        mark(whose, at..at + 1, Whose::Signature);
-        end = last;
-    }
-    // A closing formula with a name, a function, an address below it: short lines that are no sentences.
-    let body = own.get(..end).unwrap_or_default();
-    if let Some(cut) = body.iter().rposition(|i| is_closing(line(*i))) {
-        let after: Vec<&str> =
-            body.iter().skip(cut + 1).map(|i| line(*i).trim()).filter(|l| !l.is_empty()).collect();
-        let looks_signed = !after.is_empty()
-            && after.len() <= 8
-            && after.iter().all(|l| {
-                let lower = l.to_lowercase();
-                l.chars().count() <= 60
-                    && l.split_whitespace().count() <= 8
-                    && !l.ends_with(['.', '?', '!', ';', ':'])
-                    && !lower.starts_with("p.s")
-                    && !lower.starts_with("ps")
-                    && !lower.starts_with("n.b")
-            });
-        if looks_signed {
-            body.iter().skip(cut).for_each(|i| mark(whose, *i..*i + 1, Whose::Signature));
-        }
-    }
 }

@@ -86,6 +86,39 @@ impl<'x> Part<'x> {
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.file_name().is_some_and(|declared| declared.trim().eq_ignore_ascii_case(name))
     }
+    /// A part that was no part of a MIME message: a file within a container.
+    pub(crate) fn made(
+        path: Vec<u32>,
+        media: String,
+        name: Option<String>,
+        charset: Option<String>,
+        body: &'x [u8],
+    ) -> Self {
+        let charset = charset.into_iter().map(|charset| ("charset".to_owned(), charset)).collect();
+        let (disposition, file) = match name {
+            Some(name) => ("attachment", vec![("filename".to_owned(), name)]),
+            None => ("", Vec::new()),
+        };
+        Part {
+            path,
+            fields: Fields::default(),
+            content: Params::new(media, charset),
+            disposition: Params::new(disposition.to_owned(), file),
+            raw: body,
+            body,
+            children: Vec::new(),
+            preamble: &[],
+        }
+    }
+    /// The leaf with this number, to be given parts.
+    pub(crate) fn leaf_mut(&mut self, path: &[u32]) -> Option<&mut Self> {
+        let below = if self.is_multipart() && !self.wraps() { path } else { path.get(1..)? };
+        let mut part = self;
+        for n in below {
+            part = part.children.get_mut(usize::try_from(n.checked_sub(1)?).ok()?)?;
+        }
+        Some(part)
+    }
     /// Every part that has no parts, in order.
     pub(crate) fn leaves(&self) -> Vec<&Part<'x>> {
         let mut out = Vec::new();
@@ -106,17 +139,23 @@ impl<'x> Part<'x> {
             .or_else(|| self.content.get("filename"))
             .filter(|n| !n.trim().is_empty())
     }
+    /// True for a part that is no multipart and was opened: what it wraps are its parts.
+    fn wraps(&self) -> bool {
+        self.is_multipart() && !self.media().starts_with("multipart/")
+    }
     /// The part with this number within a tree of which `self` is the root, and what is left of the number when a
-    /// leaf is reached.
+    /// leaf is reached. A part that wraps others is found as a whole, too.
     pub(crate) fn find<'a, 'p>(&'a self, path: &'p [u32]) -> Option<(&'a Part<'x>, &'p [u32])> {
-        let (first, rest) = path.split_first()?;
-        if !self.is_multipart() {
-            return (*first == 1).then_some((self, rest));
+        let (mut part, mut rest) = (self, path);
+        if !self.is_multipart() || self.wraps() {
+            // The only part is 1.
+            let (first, tail) = path.split_first()?;
+            rest = (*first == 1).then_some(tail)?;
         }
-        let mut part = self.children.get(usize::try_from(first.checked_sub(1)?).ok()?)?;
-        let mut rest = rest;
         while part.is_multipart() {
-            let (next, tail) = rest.split_first()?;
+            let Some((next, tail)) = rest.split_first() else {
+                return part.wraps().then_some((part, rest));
+            };
             part = part.children.get(usize::try_from(next.checked_sub(1)?).ok()?)?;
             rest = tail;
         }
@@ -126,12 +165,18 @@ impl<'x> Part<'x> {
 
 /// Splits a whole message. The second value says what went wrong.
 pub(crate) fn parse(raw: &[u8], limits: Limits) -> (Part<'_>, Trouble) {
-    let mut splitter =
-        Splitter { left: limits.parts.max(1), depth: limits.depth, trouble: Trouble::default() };
-    let mut root = splitter.part(raw, Vec::new(), 0, "text/plain");
+    let (mut root, trouble) = parse_at(raw, Vec::new(), limits);
     if !root.is_multipart() {
         root.path = vec![1];
     }
+    (root, trouble)
+}
+
+/// Splits what stands at this number of a larger tree.
+pub(crate) fn parse_at(raw: &[u8], path: Vec<u32>, limits: Limits) -> (Part<'_>, Trouble) {
+    let mut splitter =
+        Splitter { left: limits.parts.max(1), depth: limits.depth, trouble: Trouble::default() };
+    let root = splitter.part(raw, path, 0, "text/plain");
     (root, splitter.trouble)
 }
 
