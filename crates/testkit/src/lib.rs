@@ -13,3 +13,4 @@ pub mod ports;
 #[cfg(feature = "database")]
 pub mod postgres;
 pub mod scripted_imap;
+pub mod token_endpoint;

@@ -1,13 +1,13 @@
 //! Reads one `[[email]]`: every mistake in it is said, at its place, with what to write instead.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use jiff::civil::Date;
 use rustls_pki_types::CertificateDer;
 use smista_domain::{ChannelKind, ChannelName, Text};
 use smista_settings::{Diagnostic, Section, Span, Spanned, why_unreadable};
 
-use super::{After, EmailSettings, Password, Start, TlsMode, codes, folder_key, form};
+use super::{After, EmailSettings, Login, Password, Start, TlsMode, codes, folder_key, form, oauth};
 use crate::imap::tls;
 
 /// 25 MB: what mail servers usually take.
@@ -19,7 +19,7 @@ const DELETE_AFTER_DAYS: i64 = 30;
 /// 143 and 993 (RFC 8314 3.2).
 const PORTS: [(TlsMode, u16); 3] = [(TlsMode::Implicit, 993), (TlsMode::StartTls, 143), (TlsMode::None, 143)];
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -55,7 +55,7 @@ impl Reader {
         self.or_default(key, read, default)
     }
 
-    pub(super) fn read(mut self) -> Option<EmailSettings> {
+    pub(super) fn read(mut self, state_dir: &Path) -> Option<EmailSettings> {
         let name = self.name();
         let tls = self.section.choice(
             "tls",
@@ -67,7 +67,7 @@ impl Reader {
         let port = self.port(tls);
         let ca = self.ca(tls);
         let user = self.section.required_string("user");
-        let password = self.password();
+        let login = self.login(state_dir, name.as_ref());
         let folders = self.folders();
         let start = self.start();
         let after = self.after(&folders);
@@ -93,7 +93,7 @@ impl Reader {
             tls,
             ca,
             user: user?.value,
-            password: password?,
+            login: login?,
             folders: folders.into_iter().map(|f| f.value).collect(),
             start,
             after,
@@ -188,11 +188,7 @@ impl Reader {
     }
 
     fn ca(&mut self, tls: TlsMode) -> Vec<CertificateDer<'static>> {
-        let Some(path) = self.section.path("ca_file") else {
-            self.sound &= !self.section.has("ca_file");
-            return Vec::new();
-        };
-        if tls == TlsMode::None {
+        if tls == TlsMode::None && self.section.has("ca_file") {
             self.section.diagnostics().push(
                 Diagnostic::warning(
                     codes::CA_UNUSED,
@@ -200,34 +196,41 @@ impl Reader {
                     "'ca_file' has no use with tls = \"none\"",
                 )
                 .hint("togliere «ca_file»", "remove 'ca_file'")
-                .at_opt(path.span),
+                .at_opt(self.section.header_span("ca_file")),
             );
         }
-        let shown = self.section.shown(&path.value);
-        let unusable = |why| Text::new(format!("non si può usare: {why}"), format!("cannot be used: {why}"));
-        let read = std::fs::read(&path.value)
-            .map_err(|e| why_unreadable(&e))
-            .and_then(|bytes| tls::certificates(&bytes).map_err(unusable));
-        match read {
-            Ok(certificates) => certificates,
-            Err(why) => {
-                self.wrong(
-                    Diagnostic::error(
-                        codes::CA_FILE,
-                        format!("il certificato «{shown}» {}", why.it),
-                        format!("the certificate '{shown}' {}", why.en),
-                    )
-                    .hint(
-                        "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \
-                         certificato riconosciuto, togliere «ca_file»",
-                        "name the PEM file of the CA that signed the mail server's certificate; for a server with a publicly \
-                         trusted certificate, remove 'ca_file'",
-                    ),
-                    path.span,
-                );
-                Vec::new()
-            }
+        let certificates = certificates(&mut self.section);
+        self.sound &= certificates.is_some();
+        certificates.unwrap_or_default()
+    }
+
+    /// Exactly one of the two.
+    fn login(&mut self, state_dir: &Path, name: Option<&ChannelName>) -> Option<Login> {
+        if !self.section.has("oauth") {
+            return self.password().map(Login::Password);
         }
+        let table = self.section.table("oauth");
+        let keys = ["password", "password_file", "password_env"];
+        let password = keys.into_iter().find(|key| self.section.has(key));
+        self.section.ignore(&keys);
+        if let Some(key) = password {
+            self.wrong(
+                Diagnostic::error(
+                    codes::OAUTH_AND_PASSWORD,
+                    format!("ci sono sia [email.oauth] sia «{key}», ma ne serve uno solo"),
+                    format!("both [email.oauth] and '{key}' are there, but only one can count"),
+                )
+                .hint(
+                    format!("togliere «{key}», se la casella è di Microsoft 365 o Google; altrimenti [email.oauth]"),
+                    format!("remove '{key}' if the mailbox is with Microsoft 365 or Google; else [email.oauth]"),
+                ),
+                self.section.key_span(key),
+            );
+        }
+        let short = name.map_or("", |name| name.as_str().trim_start_matches("email/"));
+        let settings = table.and_then(|table| oauth::read(table, state_dir, short));
+        self.sound &= settings.is_some();
+        settings.map(|settings| Login::OAuth(Box::new(settings)))
     }
 
     fn password(&mut self) -> Option<Password> {
@@ -399,4 +402,35 @@ impl Reader {
         }
         after
     }
+}
+
+/// The certificates that `ca_file` names; none without that key. `None`: it cannot be used, which has been said.
+pub(super) fn certificates(section: &mut Section) -> Option<Vec<CertificateDer<'static>>> {
+    let Some(path) = section.path("ca_file") else {
+        return (!section.has("ca_file")).then(Vec::new);
+    };
+    let shown = section.shown(&path.value);
+    let unusable = |why| Text::new(format!("non si può usare: {why}"), format!("cannot be used: {why}"));
+    let read = std::fs::read(&path.value)
+        .map_err(|e| why_unreadable(&e))
+        .and_then(|bytes| tls::certificates(&bytes).map_err(unusable));
+    let why = match read {
+        Ok(certificates) => return Some(certificates),
+        Err(why) => why,
+    };
+    section.diagnostics().push(
+        Diagnostic::error(
+            codes::CA_FILE,
+            format!("il certificato «{shown}» {}", why.it),
+            format!("the certificate '{shown}' {}", why.en),
+        )
+        .hint(
+            "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \
+             certificato riconosciuto, togliere «ca_file»",
+            "name the PEM file of the CA that signed the mail server's certificate; for a server with a publicly \
+             trusted certificate, remove 'ca_file'",
+        )
+        .at_opt(path.span),
+    );
+    None
 }

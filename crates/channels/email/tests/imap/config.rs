@@ -1,6 +1,6 @@
 //! `[[email]]`: what is read, and what is said about mistakes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use smista_email::{
     EmailSettings,
@@ -20,7 +20,7 @@ fn read(text: &str) -> (Vec<EmailSettings>, Vec<(&'static str, Severity)>) {
         .into_iter()
         .filter_map(|section| {
             let span = section.span();
-            Some((EmailSettings::read(section)?, span))
+            Some((EmailSettings::read(section, Path::new("/nonexistent/state"))?, span))
         })
         .collect();
     EmailSettings::check_all(&mailboxes, &diagnostics);
