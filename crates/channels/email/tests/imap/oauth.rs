@@ -6,19 +6,22 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use smista_domain::{Channel as _, ChannelError, Remedy};
 use smista_email::{
+    EmailChannel, MemoryBudget,
     config::{
-        Login, Password,
+        Login, Password, TlsMode,
         oauth::{Flow, OAuthSettings, Provider},
     },
     oauth::{Access, GrantFile, TokenError, Tokens, endpoint::Patience, grant, login::Begun},
 };
 use smista_testkit::{
     dovecot::DovecotOptions,
+    memory_intake::MemoryIntake,
+    scripted_imap::{Fault, ScriptedImap},
     token_endpoint::{CLIENT_ID, CLIENT_SECRET, Failure, SCOPE, TokenEndpoint},
 };
 use tempfile::TempDir;
 
-use crate::support::{Mailbox, Running, letter};
+use crate::support::{Mailbox, Running, letter, settings, timing};
 
 /// An endpoint, and a machine that gets its tokens there.
 struct Machine {
@@ -477,4 +480,20 @@ async fn probing_says_what_a_run_would() {
     machine.endpoint.revoke_grants();
     let error = mailbox.channel().probe().await.expect_err("revoked");
     assert_eq!(error.code, "oauth-grant-lost");
+}
+
+/// Exchange Online lets a good token in and then says, with BAD, that the mailbox is not open to it.
+#[tokio::test]
+async fn a_good_token_that_opens_no_mailbox_asks_the_operator() {
+    let machine = Machine::logged_in().await;
+    let server = ScriptedImap::start().await.expect("it listens");
+    server.set_capability("IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR IDLE");
+    server.fault("EXAMINE", "", 1, Fault::Instead("{T} BAD User is authenticated but not connected.\r\n"));
+    let mut settings = settings(server.port, TlsMode::None);
+    settings.login = Login::OAuth(Box::new(machine.settings.clone()));
+    let intake = MemoryIntake::new(&settings.name);
+    let channel = Arc::new(EmailChannel::with(settings, MemoryBudget::default(), timing()));
+    let error = Running::start(channel, intake).end().await.expect_err("not connected");
+    assert_eq!((error.code, error.remedy), ("oauth-token-refused", Remedy::AskOperator), "{error}");
+    assert_eq!((server.count("AUTHENTICATE XOAUTH2"), server.count("LOGIN")), (1, 0));
 }
