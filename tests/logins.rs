@@ -141,11 +141,9 @@ async fn a_login_says_what_came_of_it() {
     let (endpoint, dovecot) = provider().await;
     let (table, _store) = database().await;
     let browser = |mailbox: Mailbox| {
-        let page = format!("auth_url = {:?}", endpoint.url("/authorize"));
-        let oauth = mailbox.oauth.map(|text| {
-            text.lines().filter(|line| !line.starts_with("device_url")).map(|l| format!("{l}\n")).collect()
-        });
-        Mailbox { oauth: oauth.map(|text: String| text + &page), ..mailbox }
+        let (device, page) = (endpoint.url("/device"), endpoint.url("/authorize"));
+        let oauth = mailbox.oauth.map(|text| text.replace("device_url", "auth_url").replace(&device, &page));
+        Mailbox { oauth, ..mailbox }
     };
     let token = |user: &str, flow: &str| Mailbox::of(&dovecot, user).oauth(&endpoint, flow);
     let mailboxes = [

@@ -133,7 +133,7 @@ mod tests {
         let mailboxes = configuration.expect("a good configuration").mailboxes;
         let health = Health::default();
         let at = |date: &str| format!("{date}T10:00:00Z").parse::<Timestamp>().expect("an instant");
-        let mut codes = |date: &str| {
+        let codes = |date: &str| {
             say(&mailboxes, at(date), &TimeZone::UTC, &health);
             health.conditions().into_iter().map(|c| format!("{} {}", c.code, c.subject)).collect::<Vec<_>>()
         };

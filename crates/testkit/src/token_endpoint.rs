@@ -270,15 +270,16 @@ impl State {
     fn tokens(&mut self, user: &str, refresh: Option<String>) -> (u16, Value) {
         let token = self.new_word("access");
         self.access.insert(token.clone(), user.to_owned());
-        let mut answer =
-            json!({ "token_type": "Bearer", "access_token": token, "expires_in": self.lifetime });
+        let mut answer = serde_json::Map::new();
+        answer.insert("token_type".to_owned(), "Bearer".into());
+        answer.insert("access_token".to_owned(), token.into());
+        answer.insert("expires_in".to_owned(), self.lifetime.into());
         if let Some(refresh) = refresh {
-            answer["refresh_token"] = refresh.into();
-            if let Some(lifetime) = self.refresh_lifetime {
-                answer["refresh_token_expires_in"] = lifetime.into();
-            }
+            answer.insert("refresh_token".to_owned(), refresh.into());
+            let ends = self.refresh_lifetime.map(|secs| ("refresh_token_expires_in".to_owned(), secs.into()));
+            answer.extend(ends);
         }
-        (200, answer)
+        (200, answer.into())
     }
 
     fn token(&mut self, form: &HashMap<String, String>) -> (u16, Value) {
@@ -287,9 +288,10 @@ impl State {
             return (401, error("invalid_client"));
         }
         match value("grant_type") {
-            "client_credentials" if value("scope") != SCOPE => (400, error("invalid_scope")),
+            "client_credentials" | "refresh_token" if value("scope") != SCOPE => {
+                (400, error("invalid_scope"))
+            }
             "client_credentials" => self.tokens(&self.app_opens.clone(), None),
-            "refresh_token" if value("scope") != SCOPE => (400, error("invalid_scope")),
             "refresh_token" => self.refreshed(value("refresh_token")),
             "urn:ietf:params:oauth:grant-type:device_code" => self.device_token(value("device_code")),
             "authorization_code" => {

@@ -32,9 +32,7 @@ impl Session {
         let outcome = if self.can("AUTH=PLAIN") {
             let plain = Mechanism { name: "AUTHENTICATE", word: "PLAIN", initial: &coded };
             match self.authenticate(&plain).await {
-                Ok(Err(_)) => {
-                    Err(ImapError::new("AUTHENTICATE", Fault::Garbled("PLAIN takes no second step")))
-                }
+                Ok(Err(tag)) => self.finish("AUTHENTICATE", &tag, &mut |_| {}).await,
                 Ok(Ok(done)) => Ok(done),
                 Err(e) => Err(e),
             }
@@ -100,19 +98,19 @@ impl Session {
         self.finish(name, &tag, on).await
     }
 
-    /// AUTHENTICATE up to its end, or (`None`) up to a `+` that asks for a second step.
+    /// AUTHENTICATE, with what there is to say, up to its end or to a `+` that asks for more.
     async fn authenticate(&mut self, with: &Mechanism<'_>) -> Result<Authenticated, ImapError> {
         let Mechanism { name, word, initial } = *with;
         if self.can("SASL-IR") {
             let tag = self.send_line(name, &format!("AUTHENTICATE {word} {initial}")).await?;
-            return Ok(self.until(name, &tag, true, &mut |_| {}).await?.map_or(Err(tag), Ok));
+            return Ok(self.until(name, &tag, true, &mut |_| {}).await?.ok_or(tag));
         }
         let tag = self.send_line(name, &format!("AUTHENTICATE {word}")).await?;
         if let Some(done) = self.until(name, &tag, true, &mut |_| {}).await? {
             return Ok(Ok(done));
         }
         self.send(name, initial).await?;
-        Ok(self.until(name, &tag, true, &mut |_| {}).await?.map_or(Err(tag), Ok))
+        Ok(self.until(name, &tag, true, &mut |_| {}).await?.ok_or(tag))
     }
 
     /// With an access token.
@@ -154,7 +152,7 @@ struct Mechanism<'m> {
     initial: &'m str,
 }
 
-/// Let in, or asked (with `+`) for a second step of the command of this tag.
+/// Let in, or asked (with `+`) for more by the command of this tag.
 type Authenticated = Result<Done, RequestId>;
 
 /// Some servers quote the command that they refuse. What they say is kept only without any of these.

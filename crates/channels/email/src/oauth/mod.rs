@@ -16,7 +16,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Mutex, time::Instant};
 
 pub use crate::config::oauth::{Flow, OAuthSettings, Provider};
@@ -93,7 +93,7 @@ impl Tokens {
 
     async fn but(&self, refused: Option<&SecretString>) -> Result<Access, TokenError> {
         let mut remembered = self.0.remembered.lock().await;
-        let refused = refused.map(|refused| refused.expose_secret());
+        let refused = refused.map(ExposeSecret::expose_secret);
         if let Some((token, until)) = &*remembered
             && *until > Instant::now()
             && refused != Some(token.expose_secret())
