@@ -184,8 +184,14 @@ impl Channel for EmailChannel {
     }
 
     async fn run<I: Intake>(&self, intake: I, stop: CancellationToken) -> Result<(), ChannelError> {
-        // not given up when stopped: a renewed token must reach the disk
-        let target = self.shared.target().await.map_err(|e| self.error(e, None, false))?;
+        let target = tokio::select! {
+            biased;
+            target = self.shared.target() => target.map_err(|e| self.error(e, None, false))?,
+            // a token that is being renewed has a little time to reach the disk
+            () = async { stop.cancelled().await; tokio::time::sleep(self.shared.timing.stop).await } => {
+                return Ok(());
+            }
+        };
         let run = Arc::new(Run {
             shared: Arc::clone(&self.shared),
             intake,

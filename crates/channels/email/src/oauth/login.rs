@@ -26,6 +26,8 @@ use super::{
 pub const REDIRECT: &str = "http://localhost";
 /// How often the endpoint is asked if it does not say (RFC 8628 3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Nobody waits longer for the next question.
+const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a code is good if the endpoint does not say.
 const LIFETIME: Duration = Duration::from_mins(15);
 
@@ -173,7 +175,7 @@ fn device(answer: &Answer) -> Result<Device, TokenFault> {
         code: code.to_owned(),
         lifetime: answer.seconds("expires_in").unwrap_or(LIFETIME),
         secret,
-        interval: answer.seconds("interval").unwrap_or(INTERVAL),
+        interval: answer.seconds("interval").unwrap_or(INTERVAL).min(LONGEST_INTERVAL),
     })
 }
 

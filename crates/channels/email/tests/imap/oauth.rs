@@ -497,3 +497,13 @@ async fn a_good_token_that_opens_no_mailbox_asks_the_operator() {
     assert_eq!((error.code, error.remedy), ("oauth-token-refused", Remedy::AskOperator), "{error}");
     assert_eq!((server.count("AUTHENTICATE XOAUTH2"), server.count("LOGIN")), (1, 0));
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_an_endpoint_that_hangs() {
+    let machine = Machine::logged_in().await;
+    let mailbox = machine.mailbox().await;
+    machine.endpoint.fail(&[Failure::Hang]);
+    let running = mailbox.run();
+    machine.endpoint.until("/token", 1).await;
+    running.stop().await.expect("a stop is no error");
+}
