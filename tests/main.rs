@@ -18,6 +18,7 @@ mod forgotten;
 mod forms;
 mod known_failures;
 mod line;
+mod logins;
 mod mailboxes;
 mod pec;
 mod privacy;

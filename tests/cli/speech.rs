@@ -37,6 +37,7 @@ const COMMANDS: &[&[&str]] = &[
     &["deliveries", "retry"],
     &["deliveries", "ignore"],
     &["deliveries", "reopen"],
+    &["login"],
     &["status"],
     &["ledger"],
     &["migrate"],
@@ -99,6 +100,7 @@ fn usage_errors_are_2_and_say_what_is_wrong_in_the_language_of_the_caller() {
         (&["status", "altro"], "altro"),
         (&["deliveries", "retry", "3", "--all"], "--all"),
         (&["explain"], "<FILE|NUMBER|->"),
+        (&["login"], "<CHANNEL>"),
         (&["import", "mail"], "<PATH>"),
     ];
     for (call, named) in calls {

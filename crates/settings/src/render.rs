@@ -219,7 +219,8 @@ fn mask(line: &str) -> String {
 fn is_secret_key(key: &str) -> bool {
     let key = key.to_lowercase();
     let speaks = ["password", "passwd", "pwd", "secret", "segreto", "token", "chiave_api", "api_key"];
-    let harmless = ["_file", "_files", "_env", "_expires"];
+    // a password in an address is covered by itself
+    let harmless = ["_file", "_files", "_env", "_expires", "_url"];
     speaks.iter().any(|word| key.contains(word)) && !harmless.iter().any(|end| key.ends_with(end))
 }
 

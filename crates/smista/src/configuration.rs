@@ -76,12 +76,13 @@ pub(crate) fn read(
     let town = Town::read(&mut root);
     let database =
         root.table("database").map_or_else(|| Some(DatabaseSettings::default()), DatabaseSettings::read);
+    let state_dir = town.as_ref().map(|town| town.state.dir.clone()).unwrap_or_default();
     let mailboxes: Vec<(EmailSettings, Option<Span>)> = root
         .tables("email")
         .into_iter()
         .filter_map(|section| {
             let span = section.span();
-            Some((EmailSettings::read(section)?, span))
+            Some((EmailSettings::read(section, &state_dir)?, span))
         })
         .collect();
     EmailSettings::check_all(&mailboxes, &diagnostics);

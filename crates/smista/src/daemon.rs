@@ -29,6 +29,7 @@ use crate::{
     clock,
     configuration::Configuration,
     database::{self, Database},
+    expiries,
     health::{Health, Severity},
     holder::Holder,
     monitor::Monitor,
@@ -139,6 +140,7 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     let mut channels =
         start_channels(&configuration, &store, &health, &handover, &budget, holder.id, &channels_stop);
     let mailboxes = channels.len();
+    tasks.spawn(expiries::keep_alive(configuration.mailboxes.clone(), health.clone(), stop.clone()));
     tasks.spawn(async move { while channels.join_next().await.is_some() {} });
     tasks.spawn(pipeline.run(stop.clone()));
     tasks.spawn(notifier.clone().run(store.clone(), stop.clone()));

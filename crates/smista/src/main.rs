@@ -8,6 +8,7 @@ mod daemon;
 mod database;
 mod demo;
 mod documents;
+mod expiries;
 mod health;
 mod holder;
 mod logging;
@@ -103,6 +104,7 @@ fn needs_rules(command: &Command) -> bool {
         | Command::Import(_) => true,
         Command::Queue(_)
         | Command::Deliveries(_)
+        | Command::Login(_)
         | Command::Status
         | Command::Ledger(_)
         | Command::Migrate => false,
@@ -160,7 +162,11 @@ impl Call {
             }
             Command::Check(args) => {
                 logging::command();
-                let (findings, json) = (self.findings()?, self.global.json);
+                let (mut findings, json) = (self.findings()?, self.global.json);
+                if let Some(configuration) = &self.configuration {
+                    let zone = &configuration.town.comune.time_zone;
+                    findings.add(expiries::warnings(&configuration.mailboxes, zone));
+                }
                 let checked = cli::rules::check(self.configuration.as_ref(), findings, self.lang, json);
                 match self.configuration.take() {
                     Some(configuration) if args.connect => {
@@ -190,6 +196,11 @@ impl Call {
                     lang,
                     json,
                 )
+            }
+            Command::Login(args) => {
+                logging::command();
+                let lang = self.lang;
+                cli::login::run(&self.usable()?, &args.channel, lang).await
             }
             Command::Status => self.status().await,
             command => self.with_database(command).await,

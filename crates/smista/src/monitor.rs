@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     configuration::Configuration,
+    expiries,
     health::{Health, Severity},
     notifier::Notifier,
     rulesets,
@@ -27,8 +28,6 @@ const WAITING_TOO_LONG: SignedDuration = SignedDuration::from_mins(10);
 const SILENT: SignedDuration = SignedDuration::from_mins(15);
 /// A server that names letters and does not serve them for so long will not do so by itself.
 const ANNOUNCED_TOO_LONG: SignedDuration = SignedDuration::from_hours(1);
-/// How many days before a password expires it is said.
-const PASSWORD_DAYS: i32 = 14;
 
 /// What it remembers from one look to the next.
 #[derive(Default)]
@@ -121,7 +120,8 @@ impl Monitor {
             let numbers = self.store.numbers().await?;
             self.judge(&numbers);
             seen.announced.look(&numbers, &self.health);
-            self.passwords();
+            let mailboxes = &self.configuration.mailboxes;
+            expiries::say(mailboxes, crate::clock::now(), &self.town.time_zone, &self.health);
             rulesets::follow(&self.configuration, &self.store, &self.environment, &self.town, &self.health)
                 .await?;
         }
@@ -152,25 +152,6 @@ impl Monitor {
                          (systemctl restart smista) and report it, with the log (journalctl -u smista).",
                     ),
                 ),
-            }
-        }
-    }
-
-    /// Says which passwords expire soon.
-    fn passwords(&self) {
-        let today = crate::clock::now().to_zoned(self.town.time_zone.clone()).date();
-        for mailbox in &self.configuration.mailboxes {
-            // Under a name of its own: a mailbox that is caught up still has a password that expires.
-            let subject = format!("password of {}", mailbox.name);
-            match mailbox.password_warning(today, PASSWORD_DAYS) {
-                Some(found) => self.health.raise(
-                    "password-expires",
-                    &subject,
-                    Severity::Warning,
-                    found.text,
-                    found.hint.unwrap_or_else(|| Text::new("", "")),
-                ),
-                None => self.health.clear("password-expires", &subject),
             }
         }
     }

@@ -51,6 +51,10 @@ pub struct DovecotOptions {
     pub capability: Option<String>,
     /// Plain-text logins without TLS are refused, except on loopback connections, which Dovecot counts as secure.
     pub require_tls: bool,
+    /// Access tokens are good, too: whose they are is asked here (RFC 7662, POST).
+    pub introspection_url: Option<String>,
+    /// By which mechanisms tokens come, instead of both (`xoauth2`, `oauthbearer`).
+    pub bearer_mechanisms: Option<String>,
 }
 
 impl Dovecot {
@@ -137,7 +141,12 @@ impl Dovecot {
             imaps: self.imaps,
             capability: options.capability.as_deref(),
             require_tls: options.require_tls,
+            introspection_url: options.introspection_url.as_deref(),
+            bearer: options.bearer_mechanisms.as_deref().unwrap_or("xoauth2 oauthbearer"),
         };
+        if let Some(text) = plan.oauth2() {
+            fs::write(self.path("oauth2.conf"), text)?;
+        }
         let conf = plan.text(config::version()?);
         fs::write(self.path("dovecot.conf"), conf)
     }
@@ -179,6 +188,11 @@ impl Dovecot {
     /// What it logged.
     pub fn log(&self) -> String {
         ["stderr", "dovecot.log"].map(|name| fs::read_to_string(self.path(name)).unwrap_or_default()).concat()
+    }
+
+    /// What it logged of logins and sessions.
+    pub fn sessions(&self) -> String {
+        fs::read_to_string(self.path("info.log")).unwrap_or_default()
     }
 
     /// Stops it; connections are closed, the mail stays.

@@ -26,7 +26,10 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::dovecot::{Dovecot, PASSWORD};
+use crate::{
+    dovecot::{Dovecot, PASSWORD},
+    token_endpoint::{CLIENT_ID, CLIENT_SECRET, SCOPE, TokenEndpoint},
+};
 
 /// How long anything may take before a test gives up. Generous: machines are slow at times, and no test measures time.
 pub const PATIENCE: Duration = Duration::from_mins(2);
@@ -50,6 +53,8 @@ pub struct Mailbox {
     pub start: String,
     /// Further lines of TOML.
     pub more: String,
+    /// The lines of `[email.oauth]`; none: a password.
+    pub oauth: Option<String>,
 }
 
 impl Mailbox {
@@ -64,7 +69,19 @@ impl Mailbox {
             after: "keep".to_owned(),
             start: "all".to_owned(),
             more: "poll_secs = 10".to_owned(),
+            oauth: None,
         }
+    }
+    /// With access tokens of this endpoint instead of a password, got by this flow.
+    #[must_use]
+    pub fn oauth(mut self, endpoint: &TokenEndpoint, flow: &str) -> Self {
+        self.oauth = Some(format!(
+            "provider = \"other\"\nflow = {flow:?}\nclient_id = {CLIENT_ID:?}\nclient_secret_file = \"client-secret\"\n\
+             token_url = {:?}\ndevice_url = {:?}\nscope = {SCOPE:?}\n",
+            endpoint.url("/token"),
+            endpoint.url("/device"),
+        ));
+        self
     }
     /// With another `after`.
     #[must_use]
@@ -129,9 +146,11 @@ impl Installation {
         if let Some(dovecot) = dovecot {
             fs::copy(dovecot.ca_file(), this.config().join("ca.pem")).expect("the CA");
         }
-        fs::write(this.config().join("password"), PASSWORD).expect("the password file");
-        fs::set_permissions(this.config().join("password"), fs::Permissions::from_mode(0o600))
-            .expect("its mode");
+        for (name, secret) in [("password", PASSWORD), ("client-secret", CLIENT_SECRET)] {
+            let path = this.config().join(name);
+            fs::write(&path, secret).expect("a secret's file");
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        }
         this.configure(database, mailboxes);
         this
     }
@@ -145,11 +164,15 @@ impl Installation {
              [state]\ndir = {state:?}\nrun_dir = {run:?}\n\n[database]\n{database}\n\n"
         );
         for m in mailboxes {
+            let (password, oauth) = match &m.oauth {
+                None => ("password_file = \"password\"\n", String::new()),
+                Some(oauth) => ("", format!("[email.oauth]\n{oauth}")),
+            };
             let ca = if m.tls == "none" { String::new() } else { "ca_file = \"ca.pem\"".to_owned() };
             let _ = write!(
                 text,
                 "[[email]]\nname = {:?}\nhost = \"127.0.0.1\"\nport = {}\ntls = {:?}\n{ca}\nuser = {:?}\n\
-                 password_file = \"password\"\nfolders = {:?}\nafter = {:?}\nstart = {:?}\n{}\n\n",
+                 {password}folders = {:?}\nafter = {:?}\nstart = {:?}\n{}\n{oauth}\n",
                 m.name, m.port, m.tls, m.user, m.folders, m.after, m.start, m.more
             );
         }
@@ -159,6 +182,11 @@ impl Installation {
     /// The configuration directory.
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("config")
+    }
+
+    /// The file with a mailbox's refresh token (`name` without `email/`).
+    pub fn grant_file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("state/oauth").join(format!("email-{name}.json"))
     }
 
     /// Its temporary folder.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 use smista_domain::{Channel as _, ChannelKind, ChannelName};
 use smista_email::{
     EmailChannel, EmailSettings,
-    config::{After, Password, Start, TlsMode},
+    config::{After, Login, Password, Start, TlsMode},
 };
 use smista_testkit::{
     dovecot::{Dovecot, PASSWORD},
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             tls: TlsMode::Implicit,
             ca: smista_email::imap::tls::certificates(&dovecot.ca_pem())?,
             user: "bulk".to_owned(),
-            password: Password::Fixed(PASSWORD.into()),
+            login: Login::Password(Password::Fixed(PASSWORD.into())),
             folders: vec!["INBOX".to_owned()],
             start: Start::All,
             after: After::Keep,

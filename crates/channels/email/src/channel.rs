@@ -11,21 +11,23 @@ use std::sync::{
 
 use jiff::Timestamp;
 use smista_domain::{Channel, ChannelError, ChannelName, Intake, Pulse, Remedy};
+use smista_settings::Diagnostic;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{After, EmailSettings},
+    config::{After, EmailSettings, Login},
     imap::{
         Timing,
         budget::MemoryBudget,
         error::{Fault, ImapError},
-        session::{Session, Target, TlsMode},
+        session::{Secret, Session, Target, TlsMode},
         suspects::Suspects,
         tls,
         trouble::Trouble,
         watch::{Run, Shared},
     },
+    oauth::{Tokens, endpoint::Patience},
 };
 
 /// Connections for one mailbox: Dovecot allows 10 for a user and address, Gmail 15, Office 365 20, and people use some.
@@ -45,7 +47,8 @@ impl EmailChannel {
     /// A channel that shares a memory budget with others, and has its own times.
     pub fn with(settings: EmailSettings, budget: MemoryBudget, timing: Timing) -> Self {
         let suspects = Suspects::default();
-        Self { shared: Arc::new(Shared { settings, timing, budget, suspects, now: clock }) }
+        let tokens = tokens(&settings);
+        Self { shared: Arc::new(Shared { settings, tokens, timing, budget, suspects, now: clock }) }
     }
 
     fn place(&self) -> String {
@@ -55,26 +58,68 @@ impl EmailChannel {
     fn error(&self, trouble: Trouble, folder: Option<&str>, worked: bool) -> ChannelError {
         trouble.into_channel_error(&self.place(), folder, worked)
     }
+}
 
-    fn target(&self) -> Result<Target, ImapError> {
-        let settings = &self.shared.settings;
+/// The access tokens of a mailbox that takes them: for logging in, and for keeping them alive.
+pub fn tokens(settings: &EmailSettings) -> Option<Tokens> {
+    settings.oauth().map(|oauth| Tokens::new(oauth.clone(), Patience::default(), clock))
+}
+
+impl Shared {
+    async fn target(&self) -> Result<Target, Trouble> {
+        let settings = &self.settings;
         let config = match settings.tls {
             TlsMode::None => None,
             TlsMode::Implicit | TlsMode::StartTls => {
                 Some(tls::client_config(&settings.ca).map_err(|f| ImapError::new("TLS", f))?)
             }
         };
-        let password =
-            settings.password.load().map_err(|d| ImapError::new("password", Fault::Password(d.text.en)))?;
+        let (secret, remembered) = match (&settings.login, &self.tokens) {
+            (Login::Password(password), _) => {
+                let unreadable = |d: Diagnostic| ImapError::new("password", Fault::Password(d.text.en));
+                (Secret::Password(password.load().map_err(unreadable)?), false)
+            }
+            (Login::OAuth(_), Some(tokens)) => {
+                let access = tokens.access().await?;
+                (Secret::Token(access.token), access.remembered)
+            }
+            (Login::OAuth(_), None) => return Err(ImapError::new("AUTHENTICATE", Fault::NoBearer).into()),
+        };
         Ok(Target {
             host: settings.host.clone(),
             port: settings.port,
             tls: settings.tls,
             config,
             user: settings.user.clone(),
-            password,
-            timing: self.shared.timing.clone(),
+            secret,
+            remembered,
+            timing: self.timing.clone(),
         })
+    }
+
+    /// Connects and logs in. A token from memory that is refused may have been revoked meanwhile: once, another one is fetched.
+    async fn open(&self, target: &mut Target) -> Result<Session, Trouble> {
+        let session = Session::connect(target).await?;
+        self.log_in(session, target).await
+    }
+
+    async fn log_in(&self, mut session: Session, target: &mut Target) -> Result<Session, Trouble> {
+        let refused = match session.log_in(target).await {
+            Ok(()) => return Ok(session),
+            Err(refused) => refused,
+        };
+        let (Secret::Token(token), Some(tokens)) = (&target.secret, &self.tokens) else {
+            return Err(refused.into());
+        };
+        if !target.remembered || !refused.refuses_token() {
+            return Err(refused.into());
+        }
+        target.secret = Secret::Token(tokens.instead_of(token).await?.token);
+        target.remembered = false;
+        // servers count failed logins by connection
+        let mut session = Session::connect(target).await?;
+        session.log_in(target).await?;
+        Ok(session)
     }
 }
 
@@ -85,15 +130,17 @@ fn clock() -> Timestamp {
 }
 
 /// Every connection of a run, each in its own task. The first one that is lost ends the others.
-async fn all<I: Intake>(run: Arc<Run<I>>, target: Target) -> Result<(), (Trouble, Option<String>)> {
+async fn all<I: Intake>(run: Arc<Run<I>>, mut target: Target) -> Result<(), (Trouble, Option<String>)> {
     let folders = &run.shared.settings.folders;
     let wanted = CONNECTIONS.min(folders.len()).max(1);
     let mut sessions = Vec::new();
     while sessions.len() < wanted {
-        match Session::open(&target).await {
+        match run.shared.open(&mut target).await {
             Ok(session) => sessions.push(session),
             // so many connections and no more: the folders share those that there are
-            Err(e) if !sessions.is_empty() && e.fault.is_refusal() && e.fault.passes_by_itself() => {
+            Err(Trouble::Imap(e))
+                if !sessions.is_empty() && e.fault.is_refusal() && e.fault.passes_by_itself() =>
+            {
                 let text = format!(
                     "the server allows only {} connection(s) ({e}); folders share them",
                     sessions.len()
@@ -101,7 +148,7 @@ async fn all<I: Intake>(run: Arc<Run<I>>, target: Target) -> Result<(), (Trouble
                 run.intake.pulse(Pulse::Warning { code: "few-connections", text });
                 break;
             }
-            Err(e) => return Err((e.into(), None)),
+            Err(e) => return Err((e, None)),
         }
     }
     run.intake.pulse(Pulse::Connected);
@@ -137,7 +184,14 @@ impl Channel for EmailChannel {
     }
 
     async fn run<I: Intake>(&self, intake: I, stop: CancellationToken) -> Result<(), ChannelError> {
-        let target = self.target().map_err(|e| self.error(e.into(), None, false))?;
+        let target = tokio::select! {
+            biased;
+            target = self.shared.target() => target.map_err(|e| self.error(e, None, false))?,
+            // a token that is being renewed has a little time to reach the disk
+            () = async { stop.cancelled().await; tokio::time::sleep(self.shared.timing.stop).await } => {
+                return Ok(());
+            }
+        };
         let run = Arc::new(Run {
             shared: Arc::clone(&self.shared),
             intake,
@@ -177,14 +231,15 @@ impl Channel for EmailChannel {
     async fn probe(&self) -> Result<String, ChannelError> {
         let settings = &self.shared.settings;
         let imap = |e: ImapError| self.error(e.into(), None, false);
-        let target = self.target().map_err(imap)?;
-        let mut session = Session::connect(&target).await.map_err(imap)?;
+        let trouble = |trouble: Trouble| self.error(trouble, None, false);
+        let mut target = self.shared.target().await.map_err(trouble)?;
+        let session = Session::connect(&target).await.map_err(imap)?;
         let protection = match (settings.tls, &session.issuer) {
             (TlsMode::None, _) => "unencrypted on this machine".to_owned(),
             (_, Some(issuer)) => format!("TLS, certificate issued by {issuer}"),
             (_, None) => "TLS".to_owned(),
         };
-        session.log_in(&target).await.map_err(imap)?;
+        let mut session = self.shared.log_in(session, &mut target).await.map_err(trouble)?;
         let mut found = Vec::new();
         for folder in &settings.folders {
             let opened = match session.open_folder(folder, false).await {

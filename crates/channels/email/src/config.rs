@@ -5,12 +5,13 @@
 
 mod ca;
 mod form;
+pub mod oauth;
 mod pec;
 mod read;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 use smista_domain::ChannelName;
@@ -19,6 +20,7 @@ use smista_settings::{Diagnostic, Diagnostics, SecretSource, Section, Span};
 pub use self::pec::PecSettings;
 pub use crate::imap::session::TlsMode;
 use crate::read::form::FormSettings;
+use oauth::OAuthSettings;
 
 /// Every code of this section's diagnostics.
 pub mod codes {
@@ -40,6 +42,22 @@ pub mod codes {
     pub const PASSWORD: &str = "email-password";
     /// The password has expired or soon will.
     pub const PASSWORD_EXPIRES: &str = "email-password-expires";
+    /// A password beside `[email.oauth]`.
+    pub const OAUTH_AND_PASSWORD: &str = "email-oauth-and-password";
+    /// A `flow` that the provider does not have.
+    pub const OAUTH_FLOW: &str = "email-oauth-flow";
+    /// No client secret named.
+    pub const OAUTH_SECRET: &str = "email-oauth-secret";
+    /// The client secret has expired or soon will.
+    pub const OAUTH_SECRET_EXPIRES: &str = "email-oauth-secret-expires";
+    /// No refresh token on this machine, or one that ends soon.
+    pub const OAUTH_GRANT_EXPIRES: &str = "email-oauth-grant-expires";
+    /// `tenant` is none.
+    pub const OAUTH_TENANT: &str = "email-oauth-tenant";
+    /// An address to which no secret may be sent.
+    pub const OAUTH_URL: &str = "email-oauth-url";
+    /// A key of `[email.oauth]` that has no effect.
+    pub const OAUTH_UNUSED: &str = "email-oauth-unused";
     /// A folder's name that cannot be, or no folder.
     pub const FOLDER: &str = "email-folder";
     /// A folder twice.
@@ -78,6 +96,14 @@ pub mod codes {
         CA_UNUSED,
         PASSWORD,
         PASSWORD_EXPIRES,
+        OAUTH_AND_PASSWORD,
+        OAUTH_FLOW,
+        OAUTH_SECRET,
+        OAUTH_SECRET_EXPIRES,
+        OAUTH_GRANT_EXPIRES,
+        OAUTH_TENANT,
+        OAUTH_URL,
+        OAUTH_UNUSED,
         FOLDER,
         FOLDER_TWICE,
         START,
@@ -140,6 +166,15 @@ impl Password {
     }
 }
 
+/// What lets us in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// A password.
+    Password(Password),
+    /// An access token of the mail provider.
+    OAuth(Box<OAuthSettings>),
+}
+
 /// One mailbox.
 #[derive(Debug, Clone)]
 pub struct EmailSettings {
@@ -155,8 +190,8 @@ pub struct EmailSettings {
     pub ca: Vec<CertificateDer<'static>>,
     /// The login name.
     pub user: String,
-    /// The password.
-    pub password: Password,
+    /// What lets us in.
+    pub login: Login,
     /// The folders that are watched, each once.
     pub folders: Vec<String>,
     /// Where to begin.
@@ -180,9 +215,18 @@ pub struct EmailSettings {
 }
 
 impl EmailSettings {
-    /// Reads one `[[email]]`. Whatever is wrong is in the section's diagnostics; `None` when it cannot be used.
-    pub fn read(section: Section) -> Option<Self> {
-        read::Reader::new(section).read()
+    /// Reads one `[[email]]`. Whatever is wrong is in the section's diagnostics; `None` when it cannot be used. Refresh tokens lie
+    /// under `state_dir`.
+    pub fn read(section: Section, state_dir: &Path) -> Option<Self> {
+        read::Reader::new(section).read(state_dir)
+    }
+
+    /// How an access token is got, where one is.
+    pub fn oauth(&self) -> Option<&OAuthSettings> {
+        match &self.login {
+            Login::Password(_) => None,
+            Login::OAuth(settings) => Some(settings),
+        }
     }
 
     /// What only shows when all mailboxes are looked at together: one name twice, one folder of one mailbox watched twice.
@@ -232,26 +276,39 @@ impl EmailSettings {
 
     /// A warning when the password has expired or will within `days` days of `today`.
     pub fn password_warning(&self, today: Date, days: i32) -> Option<Diagnostic> {
-        let left = today.until(self.password_expires?).ok()?.get_days();
+        let left = days_left(self.password_expires?, today, days)?;
         let name = &self.name;
         let text = if left < 0 {
             (
                 format!("la password della casella {name} risulta scaduta da {} giorni", -left),
                 format!("the password of mailbox {name} expired {} days ago", -left),
             )
-        } else if left <= days {
+        } else {
             (
                 format!("la password della casella {name} scade tra {left} giorni"),
                 format!("the password of mailbox {name} expires in {left} days"),
             )
-        } else {
-            return None;
         };
         Some(Diagnostic::warning(codes::PASSWORD_EXPIRES, text.0, text.1).hint(
             "cambiarla presso il gestore della posta, scriverla nel suo file e aggiornare «password_expires»",
             "change it with the mail provider, write it into its file and update 'password_expires'",
         ))
     }
+
+    /// A warning when the client secret has expired or will within `days` days of `today`.
+    pub fn secret_warning(&self, today: Date, days: i32) -> Option<Diagnostic> {
+        self.oauth()?.secret_warning(self.name.as_str(), today, days)
+    }
+
+    /// A warning when this machine has no refresh token for the mailbox, or one that ends within `days` days if it is not used.
+    pub fn grant_warning(&self, now: Timestamp, days: i32) -> Option<Diagnostic> {
+        self.oauth()?.grant_warning(self.name.as_str(), now, days)
+    }
+}
+
+/// How many days are left until `end` (below 0: it has passed), if no more than `days`.
+fn days_left(end: Date, today: Date, days: i32) -> Option<i32> {
+    today.until(end).ok().map(|left| left.get_days()).filter(|left| *left <= days)
 }
 
 /// INBOX is INBOX however it is written (RFC 3501 5.1); other names are as they are.

@@ -96,6 +96,7 @@ fn secrets_and_control_characters_are_not_shown() {
         ("password: s3greto", "password: *******"),
         ("password_file = \"urp\"", "password_file = \"urp\""),
         ("password_expires = 2027-01-01", "password_expires = 2027-01-01"),
+        ("token_url = \"https://u:p@a.example/t\"", "token_url = \"https://u:*@a.example/t\""),
         ("url = \"postgres://smista:s3gr@to@db/x\"", "url = \"postgres://smista:*******@db/x\""),
         ("url = 'postgres:///x?password=s3gr&host=/run'", "url = 'postgres:///x?password=****&host=/run'"),
         ("url = \"postgres://smista@db/x\"", "url = \"postgres://smista@db/x\""),

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     /// What came in: waiting, quarantined, ignored or set aside, and why
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// Get the first access token of a mailbox of Microsoft 365 or Google, with the steps on the screen
+    Login(LoginArgs),
     /// What every channel is doing and what is wrong now (also while the database is down)
     Status,
     /// Does everything add up: per channel, what was delivered and what became of it
@@ -306,6 +308,13 @@ pub(crate) struct DeliveriesListArgs {
     /// At most so many
     #[arg(long, default_value_t = 1000)]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The mailbox, for instance email/urp
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
 }
 
 #[derive(Debug, Args)]

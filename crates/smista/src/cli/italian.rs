@@ -32,6 +32,10 @@ const COMMANDS: &[(&str, &str)] = &[
     ("deliveries retry", "Rilegge un arrivo in quarantena (o solo annunciato)"),
     ("deliveries ignore", "Chiude come ignorato un arrivo in quarantena"),
     ("deliveries reopen", "Annulla «ignorato» o «messo da parte»: diventa comunque un messaggio"),
+    (
+        "login",
+        "Ottiene il primo token di una casella di Microsoft 365 o Google, con i passi da fare sullo schermo",
+    ),
     ("status", "Che cosa fa ogni canale e che cosa non va adesso (anche a database spento)"),
     ("ledger", "Tornano i conti? Per ogni canale, che cosa è arrivato e che cosa ne è stato"),
     ("migrate", "Aggiorna lo schema del database (il servizio lo fa da sé all'avvio)"),
@@ -108,6 +112,7 @@ const ARGUMENTS: &[(&str, &str, &str)] = &[
     ("deliveries ignore", "id", "Il suo numero d'ordine"),
     ("deliveries ignore", "reason", "Il motivo"),
     ("deliveries reopen", "id", "Il suo numero d'ordine"),
+    ("login", "channel", "La casella, per esempio email/urp"),
     ("ledger", "verify", "Controlla anche ogni caso, voce e messaggio e la catena di ogni storia"),
 ];
 

@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 pub(crate) mod exit;
 pub(crate) mod import;
 pub(crate) mod italian;
+pub(crate) mod login;
 pub(crate) mod queue;
 pub(crate) mod render;
 pub(crate) mod rules;

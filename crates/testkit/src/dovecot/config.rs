@@ -18,6 +18,10 @@ pub(super) struct Plan<'a> {
     /// Announced instead of its own.
     pub(super) capability: Option<&'a str>,
     pub(super) require_tls: bool,
+    /// Access tokens are good, too: whose they are is asked there.
+    pub(super) introspection_url: Option<&'a str>,
+    /// The mechanisms by which they come.
+    pub(super) bearer: &'a str,
 }
 
 /// The language's generation of the server that is installed: (2, 3), (2, 4).
@@ -50,12 +54,13 @@ impl Plan<'_> {
         let Self { user, group, imap, imaps, .. } = self;
         let d = self.dir.display();
         let ssl = if self.require_tls { "required" } else { "yes" };
+        let bearer = self.introspection_url.map_or_else(String::new, |_| format!(" {}", self.bearer));
         let capability = self.capability.map_or_else(String::new, |c| format!("imap_capability = {c}\n"));
         format!(
             "base_dir = {d}/run\nstate_dir = {d}/state\ninstance_name = smista-test\nprotocols = imap\n\
              listen = 127.0.0.1\nlog_path = {d}/dovecot.log\ninfo_log_path = {d}/info.log\n\
              default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n\
-             first_valid_uid = 1\nfirst_valid_gid = 1\nauth_mechanisms = plain login\nauth_failure_delay = 0\n\
+             first_valid_uid = 1\nfirst_valid_gid = 1\nauth_mechanisms = plain login{bearer}\nauth_failure_delay = 0\n\
              ssl = {ssl}\nssl_min_protocol = TLSv1.2\n{capability}\
              mail_fsync = never\nmailbox_idle_check_interval = 1 secs\nimap_idle_notify_interval = 20 secs\n\
              mail_max_userip_connections = 100\nnamespace inbox {{\n inbox = yes\n separator = /\n}}\n\
@@ -69,12 +74,27 @@ impl Plan<'_> {
         let Self { uid, gid, .. } = self;
         let d = self.dir.display();
         let no_plain = if self.require_tls { "yes" } else { "no" };
+        let bearer = self.introspection_url.map_or_else(String::new, |_| {
+            format!(
+                "passdb {{\n driver = oauth2\n mechanisms = {}\n args = {d}/oauth2.conf\n}}\n",
+                self.bearer
+            )
+        });
         format!(
             "disable_plaintext_auth = {no_plain}\nssl_cert = <{d}/cert.pem\nssl_key = <{d}/key.pem\n\
-             passdb {{\n driver = passwd-file\n args = username_format=%u {d}/users\n}}\n\
+             {bearer}passdb {{\n driver = passwd-file\n args = username_format=%u {d}/users\n}}\n\
              userdb {{\n driver = static\n args = uid={uid} gid={gid} home={d}/mail/%u\n}}\n\
              mail_location = maildir:~/Maildir\n"
         )
+    }
+
+    /// The file for the oauth2 passdb of 2.3, where there is one.
+    pub(super) fn oauth2(&self) -> Option<String> {
+        let url = self.introspection_url?;
+        Some(format!(
+            "introspection_mode = post\nintrospection_url = {url}\nforce_introspection = yes\nusername_attribute = username\n\
+             active_attribute = active\nactive_value = true\n"
+        ))
     }
 
     /// The two versions must stand before everything else.
@@ -82,10 +102,16 @@ impl Plan<'_> {
         let Self { uid, gid, .. } = self;
         let d = self.dir.display();
         let plain = if self.require_tls { "no" } else { "yes" };
+        let bearer = self.introspection_url.map_or_else(String::new, |url| {
+            format!(
+                "oauth2 {{\n introspection_mode = post\n introspection_url = {url}\n force_introspection = yes\n \
+                 username_attribute = username\n active_attribute = active\n active_value = true\n}}\n"
+            )
+        });
         format!(
             "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n\
              auth_allow_cleartext = {plain}\nssl_server_cert_file = {d}/cert.pem\nssl_server_key_file = {d}/key.pem\n\
-             passdb passwd-file {{\n passwd_file_path = {d}/users\n}}\n\
+             {bearer}passdb passwd-file {{\n passwd_file_path = {d}/users\n}}\n\
              userdb static {{\n fields {{\n  uid = {uid}\n  gid = {gid}\n  home = {d}/mail/%{{user}}\n }}\n}}\n\
              mail_driver = maildir\nmail_path = ~/Maildir\n"
         )
@@ -115,8 +141,13 @@ mod tests {
             imaps: 993,
             capability: None,
             require_tls: true,
+            introspection_url: Some("http://127.0.0.1:8080/introspect"),
+            bearer: "xoauth2",
         };
         assert!(plan.text((2, 4)).starts_with("dovecot_config_version = "));
         assert!(!plan.text((2, 3)).contains("dovecot_config_version"));
+        // 2.4.0: tokens need no passdb any more
+        assert!(plan.text((2, 4)).contains("\noauth2 {") && !plan.text((2, 4)).contains("driver = oauth2"));
+        assert!(plan.text((2, 3)).contains("driver = oauth2"));
     }
 }

@@ -24,6 +24,6 @@ impl PecSettings {
         );
         let authorities = ca::read(&mut section, &hint);
         section.finish();
-        Some(Self { authorities: authorities.ok()?.map(|c| c.value).unwrap_or_default() })
+        Some(Self { authorities: authorities? })
     }
 }

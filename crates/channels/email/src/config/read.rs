@@ -1,13 +1,13 @@
 //! Reads one `[[email]]`: every mistake in it is said, at its place, with what to write instead.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use jiff::civil::Date;
 use rustls_pki_types::CertificateDer;
-use smista_domain::{ChannelKind, ChannelName, Text};
+use smista_domain::{ChannelKind, ChannelName};
 use smista_settings::{Diagnostic, Section, Span, Spanned};
 
-use super::{After, EmailSettings, Password, Start, TlsMode, ca, codes, folder_key, form};
+use super::{After, EmailSettings, Login, Password, Start, TlsMode, ca, codes, folder_key, form, oauth};
 
 /// 25 MB: what mail servers usually take.
 const MAX_MESSAGE_BYTES: i64 = 26_214_400;
@@ -18,7 +18,7 @@ const DELETE_AFTER_DAYS: i64 = 30;
 /// 143 and 993 (RFC 8314 3.2).
 const PORTS: [(TlsMode, u16); 3] = [(TlsMode::Implicit, 993), (TlsMode::StartTls, 143), (TlsMode::None, 143)];
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -54,7 +54,7 @@ impl Reader {
         self.or_default(key, read, default)
     }
 
-    pub(super) fn read(mut self) -> Option<EmailSettings> {
+    pub(super) fn read(mut self, state_dir: &Path) -> Option<EmailSettings> {
         let name = self.name();
         let tls = self.section.choice(
             "tls",
@@ -66,7 +66,7 @@ impl Reader {
         let port = self.port(tls);
         let ca = self.ca(tls);
         let user = self.section.required_string("user");
-        let password = self.password();
+        let login = self.login(state_dir, name.as_ref());
         let folders = self.folders();
         let start = self.start();
         let after = self.after(&folders);
@@ -92,7 +92,7 @@ impl Reader {
             tls,
             ca,
             user: user?.value,
-            password: password?,
+            login: login?,
             folders: folders.into_iter().map(|f| f.value).collect(),
             start,
             after,
@@ -187,33 +187,49 @@ impl Reader {
     }
 
     fn ca(&mut self, tls: TlsMode) -> Vec<CertificateDer<'static>> {
-        let hint = Text::new(
-            "indicare il file PEM della CA che ha firmato il certificato del server di posta; per un server con \
-             certificato riconosciuto, togliere «ca_file»",
-            "name the PEM file of the CA that signed the mail server's certificate; for a server with a publicly \
-             trusted certificate, remove 'ca_file'",
-        );
-        match ca::read(&mut self.section, &hint) {
-            Ok(None) => Vec::new(),
-            Ok(Some(certificates)) => {
-                if tls == TlsMode::None {
-                    self.section.diagnostics().push(
-                        Diagnostic::warning(
-                            codes::CA_UNUSED,
-                            "«ca_file» non serve con tls = \"none\"",
-                            "'ca_file' has no use with tls = \"none\"",
-                        )
-                        .hint("togliere «ca_file»", "remove 'ca_file'")
-                        .at_opt(certificates.span),
-                    );
-                }
-                certificates.value
-            }
-            Err(()) => {
-                self.sound = false;
-                Vec::new()
-            }
+        if tls == TlsMode::None && self.section.has("ca_file") {
+            self.section.diagnostics().push(
+                Diagnostic::warning(
+                    codes::CA_UNUSED,
+                    "«ca_file» non serve con tls = \"none\"",
+                    "'ca_file' has no use with tls = \"none\"",
+                )
+                .hint("togliere «ca_file»", "remove 'ca_file'")
+                .at_opt(self.section.header_span("ca_file")),
+            );
         }
+        let certificates = ca::of_server(&mut self.section);
+        self.sound &= certificates.is_some();
+        certificates.unwrap_or_default()
+    }
+
+    /// Exactly one of the two.
+    fn login(&mut self, state_dir: &Path, name: Option<&ChannelName>) -> Option<Login> {
+        if !self.section.has("oauth") {
+            return self.password().map(Login::Password);
+        }
+        let table = self.section.table("oauth");
+        let keys = ["password", "password_file", "password_env"];
+        let password = keys.into_iter().find(|key| self.section.has(key));
+        self.section.ignore(&keys);
+        if let Some(key) = password {
+            self.wrong(
+                Diagnostic::error(
+                    codes::OAUTH_AND_PASSWORD,
+                    format!("ci sono sia [email.oauth] sia «{key}», ma ne serve uno solo"),
+                    format!("both [email.oauth] and '{key}' are there, but only one can count"),
+                )
+                .hint(
+                    format!("togliere «{key}», se la casella è di Microsoft 365 o Google; altrimenti [email.oauth]"),
+                    format!("remove '{key}' if the mailbox is with Microsoft 365 or Google; else [email.oauth]"),
+                ),
+                self.section.key_span(key),
+            );
+        }
+        let short = name.map_or("", |name| name.as_str().trim_start_matches("email/"));
+        let settings = table.and_then(|table| oauth::read(table, state_dir, short));
+        self.sound &= settings.is_some();
+        settings.map(|settings| Login::OAuth(Box::new(settings)))
     }
 
     fn password(&mut self) -> Option<Password> {

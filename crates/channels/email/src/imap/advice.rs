@@ -119,6 +119,99 @@ pub const ADVICE: &[Advice] = &[
         ),
     ),
     advice_of(
+        "oauth-login-needed",
+        (
+            "su questa macchina manca il token con cui entrare nella casella",
+            "this machine has no token with which to enter the mailbox",
+        ),
+        (
+            "eseguire su questa macchina «smista login» con il nome della casella: indica i passi da fare",
+            "run 'smista login' with the mailbox's name on this machine: it tells the steps",
+        ),
+    ),
+    advice_of(
+        "oauth-grant-lost",
+        (
+            "il gestore della posta non accetta più il token della casella",
+            "the mail provider no longer accepts the mailbox's token",
+        ),
+        (
+            "è scaduto o è stato revocato (anche da un cambio di password): eseguire di nuovo «smista login» con il nome della casella",
+            "it has ended or was revoked (a changed password does that, too): run 'smista login' with the mailbox's name again",
+        ),
+    ),
+    advice_of(
+        "oauth-client-refused",
+        (
+            "il gestore della posta non accetta l'applicazione o il suo segreto",
+            "the mail provider does not accept the application or its secret",
+        ),
+        (
+            "controllare «client_id» e il segreto, che potrebbe essere scaduto: crearne uno nuovo e scriverlo nel suo file",
+            "see 'client_id' and the secret, which may have expired: make a new one and write it into its file",
+        ),
+    ),
+    advice_of(
+        "oauth-refused",
+        ("il gestore della posta non dà il token", "the mail provider gives no token"),
+        (
+            "controllare «scope», «tenant» e i permessi dell'applicazione presso il gestore; il codice dell'errore dice quale",
+            "see 'scope', 'tenant' and the application's permissions with the provider; the error's code tells which",
+        ),
+    ),
+    advice_of(
+        "oauth-unavailable",
+        (
+            "il servizio che dà i token di accesso non risponde come dovrebbe",
+            "the service that gives access tokens does not answer as it should",
+        ),
+        BY_ITSELF,
+    ),
+    advice_of(
+        "oauth-secret",
+        (
+            "il segreto dell'applicazione (client secret) non si può leggere",
+            "the application's client secret cannot be read",
+        ),
+        (
+            "controllare «client_secret_file» o «client_secret_env»",
+            "see 'client_secret_file' or 'client_secret_env'",
+        ),
+    ),
+    advice_of(
+        "oauth-store",
+        (
+            "il file con il token della casella non si può leggere o scrivere",
+            "the file with the mailbox's token cannot be read or written",
+        ),
+        (
+            "controllare spazio sul disco e permessi della cartella «oauth» in [state] dir; smista intanto riprova",
+            "see the disk's free space and the permissions of the folder 'oauth' in [state] dir; it is tried again",
+        ),
+    ),
+    advice_of(
+        "oauth-unsupported",
+        (
+            "il server di posta non accetta token di accesso (né XOAUTH2 né OAUTHBEARER)",
+            "the mail server takes no access tokens (neither XOAUTH2 nor OAUTHBEARER)",
+        ),
+        (
+            "controllare «host»; se il server vuole una password, togliere [email.oauth]",
+            "see 'host'; if the server wants a password, remove [email.oauth]",
+        ),
+    ),
+    advice_of(
+        "oauth-token-refused",
+        (
+            "il token è buono, ma il server di posta non apre la casella",
+            "the token is good, but the mail server does not open the mailbox",
+        ),
+        (
+            "controllare «user», che IMAP sia attivo per la casella e che l'applicazione (o chi ha fatto il login) possa aprirla",
+            "see 'user', that IMAP is on for the mailbox, and that the application (or whoever logged in) may open it",
+        ),
+    ),
+    advice_of(
         "login-unavailable",
         ("il server di posta per ora non lascia entrare", "the mail server lets nobody in for now"),
         BY_ITSELF,
@@ -285,6 +378,7 @@ mod tests {
             include_str!("generation.rs"),
             include_str!("watch.rs"),
             include_str!("../channel.rs"),
+            include_str!("../oauth/error.rs"),
         ];
         let mut found = BTreeSet::new();
         for source in sources {

@@ -50,6 +50,9 @@ pub enum Fault {
     /// Going on would mean to send the password in the clear, or to trust what came in the clear.
     #[error("{0}")]
     Insecure(&'static str),
+    /// A token is there, and the server takes none.
+    #[error("the server offers neither XOAUTH2 nor OAUTHBEARER")]
+    NoBearer,
     /// The password could not be read.
     #[error("the password cannot be read: {0}")]
     Password(String),
@@ -87,7 +90,9 @@ impl Fault {
 
     /// True if a `NO` names a state that passes by itself (RFC 5530, or the words that servers without codes use).
     pub fn passes_by_itself(&self) -> bool {
-        let Self::No(said) = self else { return !matches!(self, Self::Password(_) | Self::Insecure(_)) };
+        let Self::No(said) = self else {
+            return !matches!(self, Self::Password(_) | Self::Insecure(_) | Self::NoBearer);
+        };
         match said.code.as_ref().map(|c| c.name.as_str()) {
             Some("UNAVAILABLE" | "INUSE" | "LIMIT" | "SERVERBUG") => true,
             Some(
@@ -109,6 +114,10 @@ impl Fault {
     }
 }
 
+/// How Exchange Online (2022 to 2026) calls a mailbox that a good token does not open: it says OK to the login, and this with BAD to
+/// the next command.
+const NOT_CONNECTED: &str = "authenticated but not connected";
+
 /// A fault with the command during which it occurred.
 #[derive(Debug, thiserror::Error)]
 #[error("{command}: {fault}")]
@@ -124,5 +133,19 @@ impl ImapError {
     /// A fault at a command.
     pub fn new(command: &'static str, fault: Fault) -> Self {
         Self { command, fault }
+    }
+
+    /// True if the server refused an access token, or would not open the mailbox to it.
+    pub fn refuses_token(&self) -> bool {
+        match &self.fault {
+            Fault::No(_) => self.is_login_with_token() && !self.fault.passes_by_itself(),
+            Fault::Bad(said) => said.text.to_ascii_lowercase().contains(NOT_CONNECTED),
+            _ => false,
+        }
+    }
+
+    /// True if it occurred at a login with an access token.
+    pub fn is_login_with_token(&self) -> bool {
+        matches!(self.command, "XOAUTH2" | "OAUTHBEARER")
     }
 }

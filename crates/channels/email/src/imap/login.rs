@@ -1,16 +1,18 @@
-//! Logging in: AUTHENTICATE PLAIN (RFC 4616, with SASL-IR where it is there), else LOGIN.
+//! Logging in: AUTHENTICATE PLAIN (RFC 4616, with SASL-IR where it is there), else LOGIN; with an access token XOAUTH2
+//! (developers.google.com, "OAuth 2.0 Mechanism"; learn.microsoft.com, "SASL XOAUTH2"), else OAUTHBEARER (RFC 7628).
 //!
-//! Invariant: neither user nor password stands in an error, even if the server repeats them.
+//! Invariant: neither user nor password nor token stands in an error, even if the server repeats them.
 
 use std::fmt::Write as _;
 
+use async_imap::imap_proto::RequestId;
 use secrecy::ExposeSecret as _;
 
 use super::{
     encode::{Piece, astring, base64},
     error::{Fault, ImapError},
     response::{Code, words_upper},
-    session::{Done, Session, Sink, Target},
+    session::{Done, Secret, Session, Sink, Target},
 };
 
 impl Session {
@@ -22,9 +24,18 @@ impl Session {
         if self.capabilities.is_empty() {
             self.capability().await?;
         }
-        let secret = target.password.expose_secret();
+        let secret = match &target.secret {
+            Secret::Password(password) => password.expose_secret(),
+            Secret::Token(token) => return self.log_in_with(target, token.expose_secret()).await,
+        };
+        let coded = base64(format!("\0{}\0{secret}", target.user).as_bytes());
         let outcome = if self.can("AUTH=PLAIN") {
-            self.authenticate_plain(&target.user, secret).await
+            let plain = Mechanism { name: "AUTHENTICATE", word: "PLAIN", initial: &coded };
+            match self.authenticate(&plain).await {
+                Ok(Err(tag)) => self.finish("AUTHENTICATE", &tag, &mut |_| {}).await,
+                Ok(Ok(done)) => Ok(done),
+                Err(e) => Err(e),
+            }
         } else if self.can("LOGINDISABLED") {
             return Err(ImapError::new(
                 "LOGIN",
@@ -39,7 +50,11 @@ impl Session {
             ];
             self.run_pieces("LOGIN", &pieces, &mut |_| {}).await
         };
-        let done = outcome.map_err(|e| without_credentials(e, &target.user, secret))?;
+        let done = outcome.map_err(|e| without_credentials(e, &[&coded, secret, &target.user]))?;
+        self.logged_in(done).await
+    }
+
+    async fn logged_in(&mut self, done: Done) -> Result<(), ImapError> {
         match done.code {
             Some(Code { name, args }) if name == "CAPABILITY" => {
                 self.capabilities = words_upper(&args);
@@ -83,29 +98,70 @@ impl Session {
         self.finish(name, &tag, on).await
     }
 
-    async fn authenticate_plain(&mut self, user: &str, password: &str) -> Result<Done, ImapError> {
-        let initial = base64(format!("\0{user}\0{password}").as_bytes());
+    /// AUTHENTICATE, with what there is to say, up to its end or to a `+` that asks for more.
+    async fn authenticate(&mut self, with: &Mechanism<'_>) -> Result<Authenticated, ImapError> {
+        let Mechanism { name, word, initial } = *with;
         if self.can("SASL-IR") {
-            let command = format!("AUTHENTICATE PLAIN {initial}");
-            return self.run("AUTHENTICATE", &command, &mut |_| {}).await;
+            let tag = self.send_line(name, &format!("AUTHENTICATE {word} {initial}")).await?;
+            return Ok(self.until(name, &tag, true, &mut |_| {}).await?.ok_or(tag));
         }
-        let tag = self.send_line("AUTHENTICATE", "AUTHENTICATE PLAIN").await?;
-        if let Some(done) = self.until("AUTHENTICATE", &tag, true, &mut |_| {}).await? {
-            return Ok(done);
+        let tag = self.send_line(name, &format!("AUTHENTICATE {word}")).await?;
+        if let Some(done) = self.until(name, &tag, true, &mut |_| {}).await? {
+            return Ok(Ok(done));
         }
-        self.send("AUTHENTICATE", &initial).await?;
-        self.finish("AUTHENTICATE", &tag, &mut |_| {}).await
+        self.send(name, initial).await?;
+        Ok(self.until(name, &tag, true, &mut |_| {}).await?.ok_or(tag))
+    }
+
+    /// With an access token.
+    async fn log_in_with(&mut self, target: &Target, token: &str) -> Result<(), ImapError> {
+        let user = &target.user;
+        let (name, said, farewell) = if self.can("AUTH=XOAUTH2") {
+            ("XOAUTH2", format!("user={user}\x01auth=Bearer {token}\x01\x01"), "")
+        } else if self.can("AUTH=OAUTHBEARER") {
+            let (host, port) = (&target.host, target.port);
+            // RFC 5801 4: how `,` and `=` stand in a name
+            let name = user.replace('=', "=3D").replace(',', "=2C");
+            let said = format!("n,a={name},\x01host={host}\x01port={port}\x01auth=Bearer {token}\x01\x01");
+            ("OAUTHBEARER", said, "AQ==")
+        } else {
+            return Err(ImapError::new("AUTHENTICATE", Fault::NoBearer));
+        };
+        let coded = base64(said.as_bytes());
+        let outcome = async {
+            let with = Mechanism { name, word: name, initial: &coded };
+            let tag = match self.authenticate(&with).await? {
+                Ok(done) => return Ok(done),
+                Err(tag) => tag,
+            };
+            // Refused: the `+` has the reason, of which nothing is repeated. The NO comes after a line that says nothing (XOAUTH2)
+            // or %x01 (RFC 7628 3.2.3).
+            self.send(name, farewell).await?;
+            self.finish(name, &tag, &mut |_| {}).await
+        };
+        let done = outcome.await.map_err(|e| without_credentials(e, &[&coded, token, user]))?;
+        self.logged_in(done).await
     }
 }
 
-/// Some servers quote the command that they refuse. What they say is kept only without the user's name and password.
-fn without_credentials(mut error: ImapError, user: &str, password: &str) -> ImapError {
+/// How to authenticate, and the one thing to say.
+struct Mechanism<'m> {
+    /// What errors call it.
+    name: &'static str,
+    word: &'static str,
+    initial: &'m str,
+}
+
+/// Let in, or asked (with `+`) for more by the command of this tag.
+type Authenticated = Result<Done, RequestId>;
+
+/// Some servers quote the command that they refuse. What they say is kept only without any of these.
+fn without_credentials(mut error: ImapError, secrets: &[&str]) -> ImapError {
     if let Fault::No(said) | Fault::Bad(said) | Fault::Bye(said) = &mut error.fault {
-        let coded = base64(format!("\0{user}\0{password}").as_bytes());
         if let Some(code) = &mut said.code {
             code.args.clear();
         }
-        for secret in [coded.as_str(), password, user].into_iter().filter(|s| !s.is_empty()) {
+        for secret in secrets.iter().filter(|s| !s.is_empty()) {
             said.text = said.text.replace(secret, "***");
         }
     }
@@ -133,10 +189,12 @@ mod tests {
                 tls: TlsMode::None,
                 config: None,
                 user: "urp@citt\u{e0}".to_owned(),
-                password: "perch\u{e9}\r\nno".into(),
+                secret: Secret::Password("perch\u{e9}\r\nno".into()),
+                remembered: false,
                 timing: Timing { silence: Duration::from_secs(20), ..Timing::default() },
             };
-            let session = Session::open(&target).await.expect("let in");
+            let mut session = Session::connect(&target).await.expect("it greets");
+            session.log_in(&target).await.expect("let in");
             assert!(session.can("IMAP4REV1"));
             assert!(server.log().iter().any(|l| l == "LOGIN \"urp@citt\u{e0}\" \"perch\u{e9}\r\nno\""));
         }

@@ -2,8 +2,8 @@
 //! *its* tag, and `NO`, `BAD`, `BYE`, the end of the stream and silence are different errors.
 //!
 //! Invariants: a session in which anything but a `NO` occurred is thrown away by whoever holds it (it has no way to recover);
-//! no wait is endless; the password goes out only on a connection that is encrypted or never leaves the machine; neither
-//! password nor user ever stands in an error.
+//! no wait is endless; password or token go out only on a connection that is encrypted or never leaves the machine;
+//! neither they nor the user ever stand in an error.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,6 +39,15 @@ pub enum TlsMode {
     None,
 }
 
+/// What lets us in.
+#[derive(Clone)]
+pub(crate) enum Secret {
+    /// A password.
+    Password(SecretString),
+    /// An access token.
+    Token(SecretString),
+}
+
 /// Where a session goes and how.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -47,7 +56,9 @@ pub(crate) struct Target {
     pub(crate) tls: TlsMode,
     pub(crate) config: Option<Arc<ClientConfig>>,
     pub(crate) user: String,
-    pub(crate) password: SecretString,
+    pub(crate) secret: Secret,
+    /// It was in memory, and may have been revoked since.
+    pub(crate) remembered: bool,
     pub(crate) timing: Timing,
 }
 
@@ -90,13 +101,6 @@ pub(crate) struct Session<S: Stream = Box<dyn Stream>> {
 }
 
 impl Session {
-    /// Connects, encrypts, logs in.
-    pub(crate) async fn open(target: &Target) -> Result<Self, ImapError> {
-        let mut session = Self::connect(target).await?;
-        session.log_in(target).await?;
-        Ok(session)
-    }
-
     /// Connects and encrypts; the next step is [`Self::log_in`].
     pub(crate) async fn connect(target: &Target) -> Result<Self, ImapError> {
         let timing = &target.timing;

@@ -1,4 +1,4 @@
-//! Why work on a folder ended, from either side: the mail server or the database.
+//! Why work on a folder ended, from any side: the mail server, the token endpoint or the database.
 
 use smista_domain::{ChannelError, IntakeError, Remedy};
 
@@ -6,6 +6,7 @@ use super::{
     advice::advice,
     error::{Fault, ImapError},
 };
+use crate::oauth::TokenError;
 
 /// What ended the work.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub(crate) enum Trouble {
     /// The connection is spent, or the server refuses.
     #[error(transparent)]
     Imap(#[from] ImapError),
+    /// There is no access token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The database, or another daemon.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -35,6 +39,7 @@ impl Trouble {
             }
             Self::Folder(_) => ("folder-missing", Remedy::AskOperator),
             Self::NoValidity => ("uidvalidity-missing", Remedy::AskOperator),
+            Self::Token(e) => e.code(),
             Self::Imap(e) => imap_code(e),
         };
         let todo = advice(code).map_or("", |advice| advice.todo.1);
@@ -49,7 +54,7 @@ impl Trouble {
 }
 
 fn imap_code(error: &ImapError) -> (&'static str, Remedy) {
-    let login = matches!(error.command, "LOGIN" | "AUTHENTICATE");
+    let login = matches!(error.command, "LOGIN" | "AUTHENTICATE") || error.is_login_with_token();
     match &error.fault {
         Fault::Resolve(_) => ("dns", Remedy::Reconnect),
         Fault::Connect(_) => ("connect", Remedy::Reconnect),
@@ -57,6 +62,8 @@ fn imap_code(error: &ImapError) -> (&'static str, Remedy) {
         Fault::Roots(_) => ("tls-roots", Remedy::AskOperator),
         Fault::Insecure(_) => ("insecure", Remedy::AskOperator),
         Fault::Password(_) => ("password", Remedy::AskOperator),
+        Fault::NoBearer => ("oauth-unsupported", Remedy::AskOperator),
+        Fault::No(_) | Fault::Bad(_) if error.refuses_token() => ("oauth-token-refused", Remedy::AskOperator),
         Fault::No(_) if login && !error.fault.passes_by_itself() => ("login-refused", Remedy::AskOperator),
         Fault::No(_) if login => ("login-unavailable", Remedy::Reconnect),
         Fault::No(_) | Fault::Bad(_) => ("command-refused", Remedy::Reconnect),

@@ -25,11 +25,13 @@ use super::{
     trouble::Trouble,
     upstream::Told,
 };
-use crate::config::EmailSettings;
+use crate::{config::EmailSettings, oauth::Tokens};
 
 /// What the connections of one mailbox have in common, from one run to the next.
 pub(crate) struct Shared {
     pub(crate) settings: EmailSettings,
+    /// Access tokens, where they take the place of a password.
+    pub(crate) tokens: Option<Tokens>,
     pub(crate) timing: Timing,
     pub(crate) budget: MemoryBudget,
     pub(crate) suspects: Suspects,

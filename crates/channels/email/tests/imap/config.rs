@@ -1,10 +1,13 @@
 //! `[[email]]`: what is read, and what is said about mistakes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use smista_email::{
     EmailSettings,
-    config::{After, Start, TlsMode, codes},
+    config::{
+        After, Start, TlsMode, codes,
+        oauth::{Flow, OAuthSettings},
+    },
 };
 use smista_settings::{Diagnostics, Environment, Severity, Sources, parse};
 
@@ -20,7 +23,7 @@ fn read(text: &str) -> (Vec<EmailSettings>, Vec<(&'static str, Severity)>) {
         .into_iter()
         .filter_map(|section| {
             let span = section.span();
-            Some((EmailSettings::read(section)?, span))
+            Some((EmailSettings::read(section, Path::new("/nonexistent/state"))?, span))
         })
         .collect();
     EmailSettings::check_all(&mailboxes, &diagnostics);
@@ -147,6 +150,58 @@ fn a_password_that_expires_is_announced() {
     assert!(soon.text.it.contains("scade tra 2 giorni"), "{soon:?}");
     let over = urp.password_warning(jiff::civil::date(2027, 2, 3), 14).expect("over");
     assert!(over.text.it.contains("scaduta da 2 giorni"), "{over:?}");
+}
+
+const OAUTH: &str = "[[email]]\nname = \"urp\"\nhost = \"imap.example.org\"\nuser = \"urp\"\n[email.oauth]\nclient_id = \"app\"\n\
+                     client_secret_env = \"URP_PASSWORD\"\n";
+
+fn oauth(more: &str) -> (Option<OAuthSettings>, Vec<(&'static str, Severity)>) {
+    let (mailboxes, found) = read(&format!("{OAUTH}{more}\n"));
+    (mailboxes.first().and_then(|m| m.oauth().cloned()), found)
+}
+
+#[test]
+fn of_the_large_providers_the_addresses_are_known() {
+    let (microsoft, found) =
+        oauth("provider = \"microsoft\"\nflow = \"client-credentials\"\ntenant = \"comune.example\"");
+    let (microsoft, at) =
+        (microsoft.expect("usable"), "https://login.microsoftonline.com/comune.example/oauth2/v2.0");
+    assert_eq!((microsoft.token_url, found), (format!("{at}/token"), vec![]));
+    assert_eq!(microsoft.scope, "https://outlook.office365.com/.default");
+    let (microsoft, _) =
+        oauth("provider = \"microsoft\"\nflow = \"refresh-token\"\ntenant = \"comune.example\"");
+    let microsoft = microsoft.expect("usable");
+    assert_eq!((microsoft.device_url, microsoft.auth_url), (Some(format!("{at}/devicecode")), None));
+    assert!(microsoft.scope.contains("IMAP.AccessAsUser.All") && microsoft.scope.contains("offline_access"));
+    assert_eq!((microsoft.idle_days, microsoft.flow), (Some(90), Flow::RefreshToken));
+    let place = microsoft.grant_file.path().display().to_string();
+    assert_eq!(place, "/nonexistent/state/oauth/email-urp.json");
+    let (google, found) = oauth("provider = \"google\"\nflow = \"refresh-token\"");
+    let google = google.expect("usable");
+    assert_eq!((google.scope.as_str(), found), ("https://mail.google.com/", vec![]));
+    assert!(google.device_url.is_none() && google.auth_url.is_some(), "no devices for Gmail");
+    let (local, found) = oauth(
+        "provider = \"google\"\nflow = \"refresh-token\"\ntoken_url = \"http://127.0.0.1:9/t\"\ndevice_url = \"http://localhost:9/d\"",
+    );
+    let local = local.expect("usable");
+    assert_eq!((local.token_url.as_str(), local.auth_url, found), ("http://127.0.0.1:9/t", None, vec![]));
+}
+
+#[test]
+fn mistakes_of_tokens_are_errors() {
+    let good = "provider = \"other\"\nflow = \"client-credentials\"\nscope = \"x\"\n";
+    for (more, code) in [
+        ("token_url = \"http://login.example/token\"", codes::OAUTH_URL),
+        ("token_url = \"https://u:p@login.example/token\"", codes::OAUTH_URL),
+        ("token_url = \"login.example\"", codes::OAUTH_URL),
+        ("", "missing-key"),
+        ("token_url = \"https://login.example/token\"\nca_file = \"nessuno.pem\"", codes::CA_FILE),
+        ("token_url = \"https://login.example/token\"\nidle_days = 0", "invalid-value"),
+    ] {
+        let (settings, found) = oauth(&format!("{good}{more}"));
+        assert_eq!(found, [(code, Severity::Error)], "{more}");
+        assert!(settings.is_none(), "{more}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use smista_domain::{Channel as _, Remedy, Upstream};
-use smista_email::config::{After, Password, Start, TlsMode};
+use smista_email::config::{After, Login, Password, Start, TlsMode};
 use smista_testkit::{chaos_proxy::ChaosProxy, dovecot::DovecotOptions, memory_intake::Contents};
 
 use crate::support::{Mailbox, Supervised, letter};
@@ -106,7 +106,8 @@ async fn certificates_are_checked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_asks_the_operator() {
-    let mailbox = Mailbox::start().await.with(|s| s.password = Password::Fixed("sbagliata".into()));
+    let mailbox =
+        Mailbox::start().await.with(|s| s.login = Login::Password(Password::Fixed("sbagliata".into())));
     let error = mailbox.run().end().await.expect_err("refused");
     assert_eq!((error.code, error.remedy, error.worked), ("login-refused", Remedy::AskOperator, false));
     assert!(error.text.contains("127.0.0.1:") && !format!("{error:?}").contains("sbagliata"), "{error:?}");

@@ -5,5 +5,6 @@
 mod config;
 mod dovecot;
 mod faults;
+mod oauth;
 mod quirks;
 mod support;

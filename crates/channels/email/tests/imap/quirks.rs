@@ -5,7 +5,7 @@ use std::time::Duration;
 use smista_domain::{Remedy, Upstream};
 use smista_email::{
     EmailSettings,
-    config::{After, Start, TlsMode},
+    config::{After, Login, Password, Start, TlsMode},
 };
 use smista_testkit::{
     memory_intake::{MemoryIntake, RowState},
@@ -391,7 +391,7 @@ async fn starttls_is_not_given_up_and_not_injected() {
 async fn no_secret_in_an_error_even_if_the_server_repeats_it() {
     let mut server = Server::with(1).await;
     server.imap.set_capability("IMAP4rev1");
-    server.settings.password = smista_email::config::Password::Fixed("segretissima".into());
+    server.settings.login = Login::Password(Password::Fixed("segretissima".into()));
     let refusal = "{T} NO [AUTHENTICATIONFAILED] LOGIN urp \"segretissima\" refused\r\n";
     server.imap.fault("LOGIN", "", 1, Fault::Instead(refusal));
     let error = server.run().end().await.expect_err("refused");

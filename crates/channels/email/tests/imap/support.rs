@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use smista_domain::{Channel as _, ChannelError, ChannelKind, ChannelName};
 use smista_email::{
     EmailChannel, EmailSettings, MemoryBudget, Timing,
-    config::{After, Password, Start, TlsMode},
+    config::{After, Login, Password, Start, TlsMode},
 };
 use smista_testkit::{
     dovecot::{Dovecot, DovecotOptions, PASSWORD},
@@ -38,7 +38,7 @@ pub fn settings(port: u16, tls: TlsMode) -> EmailSettings {
         tls,
         ca: Vec::new(),
         user: "urp".to_owned(),
-        password: Password::Fixed(PASSWORD.into()),
+        login: Login::Password(Password::Fixed(PASSWORD.into())),
         folders: vec!["INBOX".to_owned()],
         start: Start::All,
         after: After::Keep,
