@@ -10,22 +10,25 @@ use std::sync::{
 };
 
 use jiff::Timestamp;
-use smista_domain::{Channel, ChannelError, ChannelName, Intake, Pulse, Remedy};
+use smista_domain::{Channel, ChannelError, ChannelName, Intake, Pulse, Remedy, Step};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{After, EmailSettings},
+    config::EmailSettings,
     imap::{
         Timing,
         budget::MemoryBudget,
         error::{Fault, ImapError},
+        quota::Quotas,
         session::{Session, Target, TlsMode},
         suspects::Suspects,
-        tls,
+        tls::Trust,
         trouble::Trouble,
+        vanished::Accounts,
         watch::{Run, Shared},
     },
+    probe::probe,
 };
 
 /// Connections for one mailbox: Dovecot allows 10 for a user and address, Gmail 15, Office 365 20, and people use some.
@@ -33,7 +36,7 @@ const CONNECTIONS: usize = 4;
 
 /// One mailbox that is watched.
 pub struct EmailChannel {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl EmailChannel {
@@ -45,10 +48,11 @@ impl EmailChannel {
     /// A channel that shares a memory budget with others, and has its own times.
     pub fn with(settings: EmailSettings, budget: MemoryBudget, timing: Timing) -> Self {
         let suspects = Suspects::default();
-        Self { shared: Arc::new(Shared { settings, timing, budget, suspects, now: clock }) }
+        let quotas = Quotas::default();
+        Self { shared: Arc::new(Shared { settings, timing, budget, suspects, quotas, now: clock }) }
     }
 
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.shared.settings.host, self.shared.settings.port)
     }
 
@@ -56,12 +60,12 @@ impl EmailChannel {
         trouble.into_channel_error(&self.place(), folder, worked)
     }
 
-    fn target(&self) -> Result<Target, ImapError> {
+    pub(crate) fn target(&self) -> Result<Target, ImapError> {
         let settings = &self.shared.settings;
-        let config = match settings.tls {
+        let trust = match settings.tls {
             TlsMode::None => None,
             TlsMode::Implicit | TlsMode::StartTls => {
-                Some(tls::client_config(&settings.ca).map_err(|f| ImapError::new("TLS", f))?)
+                Some(Trust::new(&settings.ca).map_err(|f| ImapError::new("TLS", f))?)
             }
         };
         let password =
@@ -70,7 +74,7 @@ impl EmailChannel {
             host: settings.host.clone(),
             port: settings.port,
             tls: settings.tls,
-            config,
+            trust,
             user: settings.user.clone(),
             password,
             timing: self.shared.timing.clone(),
@@ -143,6 +147,7 @@ impl Channel for EmailChannel {
             intake,
             worked: AtomicBool::new(false),
             closed: Mutex::default(),
+            accounts: Accounts::default(),
             stop: stop.child_token(),
         });
         let mut tasks = JoinSet::new();
@@ -174,40 +179,7 @@ impl Channel for EmailChannel {
         Err(ChannelError { worked: run.worked.load(Ordering::Relaxed), ..error })
     }
 
-    async fn probe(&self) -> Result<String, ChannelError> {
-        let settings = &self.shared.settings;
-        let imap = |e: ImapError| self.error(e.into(), None, false);
-        let target = self.target().map_err(imap)?;
-        let mut session = Session::connect(&target).await.map_err(imap)?;
-        let protection = match (settings.tls, &session.issuer) {
-            (TlsMode::None, _) => "unencrypted on this machine".to_owned(),
-            (_, Some(issuer)) => format!("TLS, certificate issued by {issuer}"),
-            (_, None) => "TLS".to_owned(),
-        };
-        session.log_in(&target).await.map_err(imap)?;
-        let mut found = Vec::new();
-        for folder in &settings.folders {
-            let opened = match session.open_folder(folder, false).await {
-                Ok(opened) => opened,
-                Err(e) if e.fault.is_refusal() => {
-                    let mut error = self.error(Trouble::Folder(e), Some(folder), false);
-                    let there = session.folders().await.map_err(imap)?;
-                    error.text = format!("{}; the mailbox has: {}", error.text, there.join(", "));
-                    return Err(error);
-                }
-                Err(e) => return Err(self.error(e.into(), Some(folder), false)),
-            };
-            if opened.validity.is_none() {
-                return Err(self.error(Trouble::NoValidity, Some(folder), false));
-            }
-            found.push(format!("{folder} ({} messages)", opened.exists));
-        }
-        let idle = if session.can("IDLE") { "IDLE" } else { "no IDLE, polling" };
-        let removes = session.can("MOVE") || session.can("UIDPLUS") || session.can("IMAP4REV2");
-        if matches!(settings.after, After::Move(_) | After::Delete { .. }) && !removes {
-            found.push("without MOVE and UIDPLUS: 'after' can only mark messages as deleted".to_owned());
-        }
-        session.leave().await;
-        Ok(format!("{}: {protection}, logged in, {idle}, {}", self.place(), found.join(", ")))
+    async fn probe(&self) -> Vec<Step> {
+        probe(self).await
     }
 }

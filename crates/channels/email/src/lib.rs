@@ -4,6 +4,7 @@ pub mod channel;
 pub mod config;
 pub mod imap;
 pub mod import;
+mod probe;
 pub mod read;
 
 pub use channel::EmailChannel;

@@ -1,6 +1,7 @@
 //! The command line: what each command does, in the words of design and docs.
 
 pub(crate) mod args;
+pub(crate) mod connect;
 pub(crate) mod deliveries;
 pub(crate) mod exit;
 pub(crate) mod import;

@@ -131,7 +131,7 @@ mod tests {
                 host: "127.0.0.1".to_owned(),
                 port: server.port,
                 tls: TlsMode::None,
-                config: None,
+                trust: None,
                 user: "urp@citt\u{e0}".to_owned(),
                 password: "perch\u{e9}\r\nno".into(),
                 timing: Timing { silence: Duration::from_secs(20), ..Timing::default() },
