@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use smista_testkit::{
-    dovecot::Dovecot,
+    dovecot::{Dovecot, PASSWORD},
+    imap_client::ImapClient,
     installation::{Installation, Mailbox},
 };
 
@@ -115,6 +116,34 @@ async fn one_mailbox_with_a_wrong_password_fails_alone_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_another_program_empties_is_said_also_after_a_restart() {
+    let dovecot = Dovecot::start().await.expect("Dovecot");
+    let (table, _store) = database().await;
+    dovecot.deliver("urp", "INBOX", &letter(1)).expect("delivered");
+    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
+    let daemon = town.daemon();
+    town.until("it is sorted", || sorted(&town, "email/urp", 1)).await;
+    assert_eq!(daemon.terminate(), 0);
+
+    let mut other = ImapClient::log_in(dovecot.imap, "urp", PASSWORD).await.expect("logged in");
+    for n in 2..39 {
+        other.append("INBOX", &letter(n)).await.expect("appended");
+    }
+    other.empty("INBOX").await.expect("emptied");
+    dovecot.deliver("urp", "INBOX", &letter(39)).expect("delivered");
+    for _ in 0..2 {
+        let daemon = town.daemon();
+        town.until("status says so", || {
+            let said = town.run(&["status"]);
+            said.out.contains("37 messages vanished before they were fetched") && said.out.contains("POP")
+        })
+        .await;
+        town.until("the other one is sorted", || sorted(&town, "email/urp", 2)).await;
+        assert_eq!(daemon.terminate(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn starttls_and_a_wrong_certificate_authority() {
     let dovecot = Dovecot::start().await.expect("Dovecot");
     let other = Dovecot::start().await.expect("another Dovecot, with another CA");
@@ -134,6 +163,23 @@ async fn starttls_and_a_wrong_certificate_authority() {
     let connect = town.run(&["check", "--connect"]);
     assert_eq!(connect.code, 69, "{connect:?}");
     assert!(connect.out.contains("email/urp") && connect.out.contains("email/tributi"), "{connect:?}");
+    assert!(connect.out.contains("[tls-untrusted]") && connect.out.contains("ca_file"), "{connect:?}");
+    assert!(connect.out.contains("emesso da CA di prova di smista"), "{connect:?}");
+    let connect = town.run(&["check", "--connect", "--lang", "en", "--json"]);
+    let documents = serde_json::Deserializer::from_str(&connect.out).into_iter::<serde_json::Value>();
+    let documents: Vec<serde_json::Value> = documents.collect::<Result<_, _>>().expect("JSON");
+    let steps = documents.last().and_then(|d| d.as_array()).expect("a list of steps");
+    let said = |subject: &str| -> Vec<(String, String)> {
+        let of_it = steps.iter().filter(|s| s["subject"] == subject);
+        of_it.map(|s| (s["step"].to_string(), s["verdict"].to_string())).collect()
+    };
+    let well = |step: &str| (format!("\"{step}\""), "\"ok\"".to_owned());
+    let way = ["dns", "tcp", "tls", "login", "capabilities", "folder"];
+    assert_eq!(said("email/urp"), way.map(well), "{connect:?}");
+    assert_eq!(
+        said("email/tributi").last().map(|(step, verdict)| (step.as_str(), verdict.as_str())),
+        Some(("\"tls\"", "\"error\""))
+    );
     assert_eq!(daemon.terminate(), 0);
 }
 

@@ -8,6 +8,8 @@
 #   - a C compiler                  some crates (ring, zstd) have parts in C
 #   - the PostgreSQL server files   no cluster is created
 #   - the Dovecot IMAP server       demo, test, bench: a real mailbox
+#   - the Cyrus IMAP server         test: the other kind of server. Its package and Dovecot's exclude each other, so it is not
+#                                   installed: its files are unpacked into /opt/smista-dev/cyrus (rm -r removes it)
 #   - python3                       bench: the comparison with imaplib
 # No service is started or enabled, and a cluster, Dovecot or policy-rc.d that is already here stays as it is.
 set -eu
@@ -37,12 +39,17 @@ have() { command -v "$1" >/dev/null 2>&1; }
 have_cc() { have cc && [ -n "$(cc -print-file-name=crt1.o 2>/dev/null | grep / || true)" ]; }
 have_dovecot() { [ -x /usr/sbin/dovecot ] && { [ -x /usr/lib/dovecot/imap ] || [ -x /usr/libexec/dovecot/imap ]; }; }
 
+CYRUS=/opt/smista-dev/cyrus
+# Unpacked as a whole: the mark is made last.
+have_cyrus() { [ -e "$CYRUS/unpacked" ] && [ -x "$CYRUS/usr/lib/cyrus/bin/imapd" ]; }
+
 # Words for what is missing for the given purpose, one a line.
 missing() {
     have_cc || echo cc
     [ "$1" = build ] && return 0
     postgres_bin >/dev/null || echo postgresql
     have_dovecot || echo dovecot
+    if [ "$1" = test ]; then have_cyrus || echo cyrus; fi
     if [ "$1" = bench ]; then have python3 || echo python3; fi
 }
 
@@ -60,6 +67,41 @@ install_packages() {
         fail "apt-get could not install: $*. Its last lines are above; mend that, then start again."
     fi
     rm -f "$log"
+}
+
+# Unpacks packages, and the libraries among their dependencies that this machine lacks, into a folder; installs nothing.
+unpack_packages() {
+    into=$1
+    shift
+    debs=$(mktemp -d)
+    # apt fetches as its own user where it can
+    chmod 755 "$debs"
+    mkdir -p "$into"
+    wanted=$* seen=' '
+    while [ -n "$wanted" ]; do
+        # shellcheck disable=SC2086  # the first word, and the rest
+        set -- $wanted
+        package=$1
+        shift
+        wanted=$*
+        case $seen in *" $package "*) continue ;; esac
+        seen="$seen$package "
+        # A library that is here already is used as it is.
+        case $package in
+        lib*) ! dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q ' installed$' || continue ;;
+        esac
+        say "unpacking into $into: $package"
+        (cd "$debs" && $APT_GET download "$package" </dev/null >apt.log 2>&1) ||
+            fail "apt-get could not fetch $package: $(tail -n 1 "$debs/apt.log")"
+        for deb in "$debs"/*.deb; do
+            dpkg-deb -x "$deb" "$into"
+            # of alternatives the first; no versions
+            more=$(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ (|:]*\).*/\1/p' | tr '\n' ' ')
+            wanted="$wanted $more"
+            rm -f "$deb"
+        done
+    done
+    rm -rf "$debs"
 }
 
 guard=
@@ -89,7 +131,8 @@ keep_off() {
 as_root() {
     trap undo EXIT
     trap 'exit 130' INT TERM
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
+    # What is only unpacked starts nothing.
+    if [ "$*" != cyrus ] && [ ! -e /usr/sbin/policy-rc.d ]; then
         guard=/usr/sbin/policy-rc.d
         printf '#!/bin/sh\n# smista install-deps: start no service while packages are installed; removed right after\nexit 101\n' >"$guard"
         chmod 755 "$guard"
@@ -105,6 +148,18 @@ as_root() {
         dovecot)
             install_packages dovecot-imapd
             keep_off dovecot.socket dovecot.service
+            ;;
+        cyrus)
+            # sasl2-bin: saslpasswd2, which makes the users of a test. No service of it is here that could be started.
+            rm -rf "$CYRUS"
+            unpack_packages "$CYRUS" cyrus-imapd cyrus-common sasl2-bin libsasl2-modules libsasl2-modules-db
+            # found here, wherever the distribution has them
+            libraries=$(find "$CYRUS/usr/lib" "$CYRUS/lib" -name '*.so*' -exec dirname {} + 2>/dev/null | sort -u | tr '\n' ':')
+            for program in master imapd idled ctl_cyrusdb; do
+                lacks=$(LD_LIBRARY_PATH=$libraries ldd "$CYRUS/usr/lib/cyrus/bin/$program" | grep 'not found' || true)
+                [ -z "$lacks" ] || fail "Cyrus was unpacked, but $program lacks libraries:$lacks"
+            done
+            touch "$CYRUS/unpacked"
             ;;
         postgresql)
             # The server alone (postgresql-15, say), not the metapackage, which would bring the next major one day.
@@ -159,7 +214,7 @@ wanted=$(missing "$purpose" | tr '\n' ' ')
 say "missing on this machine: $wanted"
 if ! have apt-get; then
     fail "this script knows only apt (Debian, Ubuntu). Please install by hand: ${wanted}(a C compiler, the PostgreSQL
-        server 14 or later under /usr/lib/postgresql/N/bin, Dovecot with IMAP), then start again."
+        server 14 or later under /usr/lib/postgresql/N/bin, Dovecot with IMAP, for tests Cyrus IMAP under $CYRUS), then start again."
 fi
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 if [ "$(id -u)" -eq 0 ]; then

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     delivery::{Announced, Delivery, DeliveryKey, Known},
     names::ChannelName,
+    text::Text,
 };
 
 /// How far a channel has come in one scope (for e-mail a folder): the highest contiguous UID that is committed, announced
@@ -182,6 +183,33 @@ pub struct ChannelError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// How a step of a probe went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should.
+    Ok,
+    /// It works, but somebody should look at it.
+    Warning,
+    /// It does not work; what comes after it was not tried.
+    Error,
+}
+
+/// One thing that a probe looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What it was, a stable word: for e-mail `settings`, `token`, `dns`, `tcp`, `tls`, `login`, `capabilities`, `folder`, `quota`.
+    pub step: &'static str,
+    /// How it went.
+    pub verdict: Verdict,
+    /// Of a warning or an error its code, the same as in `status`.
+    pub code: Option<&'static str>,
+    /// What was found; no secret, no personal data.
+    pub text: Text,
+    /// What to do about it.
+    pub todo: Option<Text>,
+}
+
 /// A source that is polled or watched. Runs until stopped or until its connection is spent: the supervisor owns back-off.
 pub trait Channel: Send + Sync + 'static {
     /// Its name.
@@ -194,6 +222,7 @@ pub trait Channel: Send + Sync + 'static {
         intake: I,
         stop: CancellationToken,
     ) -> impl Future<Output = Result<(), ChannelError>> + Send;
-    /// Connects, logs in and looks, consuming nothing: for `smista check --connect`. Says what it found.
-    fn probe(&self) -> impl Future<Output = Result<String, ChannelError>> + Send;
+    /// Connects, logs in and looks, consuming nothing: for `smista check --connect`. Every step in its order, up to the first
+    /// that fails, which is then the last.
+    fn probe(&self) -> impl Future<Output = Vec<Step>> + Send;
 }

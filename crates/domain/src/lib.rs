@@ -16,7 +16,7 @@ pub mod pec;
 pub mod text;
 
 pub use channel::{
-    Accepted, Channel, ChannelError, Cursor, Intake, IntakeError, Pulse, Remedy, UpstreamTask,
+    Accepted, Channel, ChannelError, Cursor, Intake, IntakeError, Pulse, Remedy, Step, UpstreamTask, Verdict,
 };
 pub use decision::{Alternative, Decision, Evidence, Priority, Vote, VoteSubject};
 pub use delivery::{Announced, Delivery, DeliveryKey, Digest, Known, Upstream};

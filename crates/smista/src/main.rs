@@ -22,12 +22,11 @@ mod supervisor;
 mod town;
 mod watched;
 
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use jiff::tz::TimeZone;
-use smista_domain::{Channel as _, Lang};
-use smista_email::EmailChannel;
+use smista_domain::Lang;
 use smista_settings::Environment;
 use smista_store::private::Role;
 
@@ -170,7 +169,7 @@ impl Call {
                 let checked = cli::rules::check(self.configuration.as_ref(), findings, self.lang, json);
                 match self.configuration.take() {
                     Some(configuration) if args.connect => {
-                        let connected = connect(&configuration, self.lang).await;
+                        let connected = cli::connect::connect(&configuration, self.lang, json).await;
                         checked.and(connected)
                     }
                     _ => checked,
@@ -325,34 +324,4 @@ fn actor() -> String {
         .ok()
         .flatten()
         .map_or_else(|| "cli".to_owned(), |user| user.name)
-}
-
-/// `smista check --connect`: the database and every mailbox, consuming nothing.
-async fn connect(configuration: &Configuration, lang: Lang) -> Result<(), Failure> {
-    let mut failed = false;
-    let mut say = |what: &str, result: Result<String, String>| {
-        let (mark, text) = match result {
-            Ok(text) => ("ok", text),
-            Err(text) => {
-                failed = true;
-                (render::say(lang, "ERRORE", "ERROR"), text)
-            }
-        };
-        render::print(&format!("{what:<24} {mark:<7} {text}"));
-    };
-    let database = match database::find(configuration).await {
-        Ok(database) => {
-            let version = database.store.server_version().await.map_err(|e| e.chain());
-            database.close().await;
-            version.map(|v| format!("PostgreSQL {v}"))
-        }
-        Err(failure) => Err(failure.text.in_lang(lang).to_owned()),
-    };
-    say("database", database);
-    for mailbox in &configuration.mailboxes {
-        let channel = Arc::new(EmailChannel::new(mailbox.clone()));
-        let found = channel.probe().await.map_err(|error| error.text);
-        say(mailbox.name.as_str(), found);
-    }
-    if failed { Err(Failure::silent(UNAVAILABLE)) } else { Ok(()) }
 }

@@ -20,6 +20,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub use crate::certificates::made as certificates;
 use crate::ports::Port;
 
 /// The password of every user.
@@ -28,7 +29,7 @@ pub const PASSWORD: &str = "perché no?";
 pub const USERS: [&str; 3] = ["urp", "tributi", "bulk"];
 /// Whom Dovecot runs as when the tests run as root.
 const RUN_AS: &str = "nobody";
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server, or a stopped one whose mail is kept.
 pub struct Dovecot {
@@ -55,6 +56,8 @@ pub struct DovecotOptions {
     pub introspection_url: Option<String>,
     /// By which mechanisms tokens come, instead of both (`xoauth2`, `oauthbearer`).
     pub bearer_mechanisms: Option<String>,
+    /// Every mailbox has a quota, in units of 1024 octets.
+    pub quota: Option<u32>,
 }
 
 impl Dovecot {
@@ -143,6 +146,7 @@ impl Dovecot {
             require_tls: options.require_tls,
             introspection_url: options.introspection_url.as_deref(),
             bearer: options.bearer_mechanisms.as_deref().unwrap_or("xoauth2 oauthbearer"),
+            quota: options.quota,
         };
         if let Some(text) = plan.oauth2() {
             fs::write(self.path("oauth2.conf"), text)?;
@@ -351,7 +355,7 @@ impl Drop for Dovecot {
     }
 }
 
-async fn greets(port: u16) -> bool {
+pub(crate) async fn greets(port: u16) -> bool {
     let greeting = async {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
         let mut line = String::new();
@@ -361,35 +365,18 @@ async fn greets(port: u16) -> bool {
     matches!(timeout(Duration::from_secs(5), greeting).await, Ok(Some(())))
 }
 
-fn account() -> io::Result<(u32, u32)> {
+pub(crate) fn account() -> io::Result<(u32, u32)> {
     let user = nix::unistd::User::from_name(RUN_AS)?
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no user {RUN_AS}")))?;
     Ok((user.uid.as_raw(), user.gid.as_raw()))
 }
 
-fn user_name(uid: u32) -> io::Result<String> {
+pub(crate) fn user_name(uid: u32) -> io::Result<String> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))?;
     user.map(|u| u.name).ok_or_else(|| io::Error::other("this user has no name"))
 }
 
-fn group_name(gid: u32) -> io::Result<String> {
+pub(crate) fn group_name(gid: u32) -> io::Result<String> {
     let group = nix::unistd::Group::from_gid(nix::unistd::Gid::from_raw(gid))?;
     group.map(|g| g.name).ok_or_else(|| io::Error::other("this group has no name"))
-}
-
-/// A CA, and a certificate for localhost and 127.0.0.1 that it signed: CA, certificate, key (PEM).
-pub fn certificates() -> Result<(String, String, String), rcgen::Error> {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-    let ca_key = KeyPair::generate()?;
-    let mut ca = CertificateParams::new(Vec::<String>::new())?;
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    ca.distinguished_name.push(DnType::CommonName, "CA di prova di smista");
-    let ca_certificate = ca.self_signed(&ca_key)?;
-    let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate()?;
-    let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-    server.distinguished_name.push(DnType::CommonName, "localhost");
-    let certificate = server.signed_by(&key, &issuer)?;
-    Ok((ca_certificate.pem(), certificate.pem(), key.serialize_pem()))
 }

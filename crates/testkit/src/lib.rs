@@ -2,11 +2,15 @@
 
 #[cfg(feature = "database")]
 pub mod bench;
+pub mod certificates;
 pub mod chaos_proxy;
 #[cfg(feature = "database")]
 pub mod crashes;
+pub mod cyrus;
 pub mod dovecot;
+pub mod imap_client;
 pub mod installation;
+pub mod mail_server;
 pub mod memory_intake;
 pub mod nasty;
 pub mod pec;

@@ -70,6 +70,8 @@ struct State {
     /// Sessions that may be logged in at once.
     most_sessions: Option<usize>,
     sessions: usize,
+    /// `(STORAGE 10 512)`, say.
+    quota: String,
 }
 
 struct Inner {
@@ -139,6 +141,15 @@ impl ScriptedImap {
     /// More sessions than these at once are refused, as by servers with a limit.
     pub fn refuse_logins_beyond(&self, sessions: usize) {
         self.inner.lock().most_sessions = Some(sessions);
+    }
+
+    /// Announces QUOTA, with these resources: `STORAGE 10 512`.
+    pub fn set_quota(&self, resources: &str) {
+        let mut state = self.inner.lock();
+        if !state.capability.contains(" QUOTA") {
+            state.capability.push_str(" QUOTA");
+        }
+        state.quota = format!("({resources})");
     }
 
     /// What it announces.
@@ -403,6 +414,11 @@ impl Connection {
                 (line.into_bytes(), ok("done"))
             }
             "EXAMINE" | "SELECT" => self.select(word(1), first == "SELECT"),
+            "GETQUOTAROOT" => {
+                let (folder, quota) = (word(1), &self.inner.lock().quota);
+                let lines = format!("* QUOTAROOT \"{folder}\" \"\"\r\n* QUOTA \"\" {quota}\r\n");
+                (lines.into_bytes(), ok("done"))
+            }
             "CREATE" => {
                 self.inner.lock().folders.entry(word(1).to_owned()).or_default();
                 (Vec::new(), ok("made"))

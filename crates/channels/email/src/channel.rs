@@ -10,24 +10,27 @@ use std::sync::{
 };
 
 use jiff::Timestamp;
-use smista_domain::{Channel, ChannelError, ChannelName, Intake, Pulse, Remedy};
+use smista_domain::{Channel, ChannelError, ChannelName, Intake, Pulse, Remedy, Step};
 use smista_settings::Diagnostic;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{After, EmailSettings, Login},
+    config::{EmailSettings, Login},
     imap::{
         Timing,
         budget::MemoryBudget,
         error::{Fault, ImapError},
+        quota::Quotas,
         session::{Secret, Session, Target, TlsMode},
         suspects::Suspects,
-        tls,
+        tls::Trust,
         trouble::Trouble,
+        vanished::Accounts,
         watch::{Run, Shared},
     },
     oauth::{Tokens, endpoint::Patience},
+    probe::probe,
 };
 
 /// Connections for one mailbox: Dovecot allows 10 for a user and address, Gmail 15, Office 365 20, and people use some.
@@ -35,7 +38,7 @@ const CONNECTIONS: usize = 4;
 
 /// One mailbox that is watched.
 pub struct EmailChannel {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl EmailChannel {
@@ -48,10 +51,11 @@ impl EmailChannel {
     pub fn with(settings: EmailSettings, budget: MemoryBudget, timing: Timing) -> Self {
         let suspects = Suspects::default();
         let tokens = tokens(&settings);
-        Self { shared: Arc::new(Shared { settings, tokens, timing, budget, suspects, now: clock }) }
+        let quotas = Quotas::default();
+        Self { shared: Arc::new(Shared { settings, tokens, timing, budget, suspects, quotas, now: clock }) }
     }
 
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.shared.settings.host, self.shared.settings.port)
     }
 
@@ -66,12 +70,12 @@ pub fn tokens(settings: &EmailSettings) -> Option<Tokens> {
 }
 
 impl Shared {
-    async fn target(&self) -> Result<Target, Trouble> {
+    pub(crate) async fn target(&self) -> Result<Target, Trouble> {
         let settings = &self.settings;
-        let config = match settings.tls {
+        let trust = match settings.tls {
             TlsMode::None => None,
             TlsMode::Implicit | TlsMode::StartTls => {
-                Some(tls::client_config(&settings.ca).map_err(|f| ImapError::new("TLS", f))?)
+                Some(Trust::new(&settings.ca).map_err(|f| ImapError::new("TLS", f))?)
             }
         };
         let (secret, remembered) = match (&settings.login, &self.tokens) {
@@ -89,7 +93,7 @@ impl Shared {
             host: settings.host.clone(),
             port: settings.port,
             tls: settings.tls,
-            config,
+            trust,
             user: settings.user.clone(),
             secret,
             remembered,
@@ -103,7 +107,7 @@ impl Shared {
         self.log_in(session, target).await
     }
 
-    async fn log_in(&self, mut session: Session, target: &mut Target) -> Result<Session, Trouble> {
+    pub(crate) async fn log_in(&self, mut session: Session, target: &mut Target) -> Result<Session, Trouble> {
         let refused = match session.log_in(target).await {
             Ok(()) => return Ok(session),
             Err(refused) => refused,
@@ -197,6 +201,7 @@ impl Channel for EmailChannel {
             intake,
             worked: AtomicBool::new(false),
             closed: Mutex::default(),
+            accounts: Accounts::default(),
             stop: stop.child_token(),
         });
         let mut tasks = JoinSet::new();
@@ -228,41 +233,7 @@ impl Channel for EmailChannel {
         Err(ChannelError { worked: run.worked.load(Ordering::Relaxed), ..error })
     }
 
-    async fn probe(&self) -> Result<String, ChannelError> {
-        let settings = &self.shared.settings;
-        let imap = |e: ImapError| self.error(e.into(), None, false);
-        let trouble = |trouble: Trouble| self.error(trouble, None, false);
-        let mut target = self.shared.target().await.map_err(trouble)?;
-        let session = Session::connect(&target).await.map_err(imap)?;
-        let protection = match (settings.tls, &session.issuer) {
-            (TlsMode::None, _) => "unencrypted on this machine".to_owned(),
-            (_, Some(issuer)) => format!("TLS, certificate issued by {issuer}"),
-            (_, None) => "TLS".to_owned(),
-        };
-        let mut session = self.shared.log_in(session, &mut target).await.map_err(trouble)?;
-        let mut found = Vec::new();
-        for folder in &settings.folders {
-            let opened = match session.open_folder(folder, false).await {
-                Ok(opened) => opened,
-                Err(e) if e.fault.is_refusal() => {
-                    let mut error = self.error(Trouble::Folder(e), Some(folder), false);
-                    let there = session.folders().await.map_err(imap)?;
-                    error.text = format!("{}; the mailbox has: {}", error.text, there.join(", "));
-                    return Err(error);
-                }
-                Err(e) => return Err(self.error(e.into(), Some(folder), false)),
-            };
-            if opened.validity.is_none() {
-                return Err(self.error(Trouble::NoValidity, Some(folder), false));
-            }
-            found.push(format!("{folder} ({} messages)", opened.exists));
-        }
-        let idle = if session.can("IDLE") { "IDLE" } else { "no IDLE, polling" };
-        let removes = session.can("MOVE") || session.can("UIDPLUS") || session.can("IMAP4REV2");
-        if matches!(settings.after, After::Move(_) | After::Delete { .. }) && !removes {
-            found.push("without MOVE and UIDPLUS: 'after' can only mark messages as deleted".to_owned());
-        }
-        session.leave().await;
-        Ok(format!("{}: {protection}, logged in, {idle}, {}", self.place(), found.join(", ")))
+    async fn probe(&self) -> Vec<Step> {
+        probe(self).await
     }
 }

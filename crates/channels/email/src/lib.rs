@@ -5,6 +5,7 @@ pub mod config;
 pub mod imap;
 pub mod import;
 pub mod oauth;
+mod probe;
 pub mod read;
 
 pub use channel::{EmailChannel, tokens};

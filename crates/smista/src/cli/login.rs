@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use smista_domain::{Channel as _, ChannelName, Lang, Remedy};
+use smista_domain::{Channel as _, ChannelName, Lang, Remedy, Verdict};
 use smista_email::{
     EmailChannel, EmailSettings,
     oauth::{Flow, TokenError, Tokens, login::Begun},
 };
 
 use super::{
+    connect,
     exit::{FOUND, Failure, UNAVAILABLE, USAGE},
     render::{print, say},
 };
@@ -53,12 +54,13 @@ pub(crate) async fn run(configuration: &Configuration, name: &str, lang: Lang) -
             });
         }
     }
-    match EmailChannel::new(mailbox.clone()).probe().await {
-        Ok(found) => {
-            print(&format!("ok  {found}"));
-            Ok(())
-        }
-        Err(error) => Err(failure(name, error.code, error.remedy, &smista_domain::chain(&error))),
+    let steps = EmailChannel::new(mailbox.clone()).probe().await;
+    let failed = steps.iter().find(|step| step.verdict == Verdict::Error).map(|step| step.step);
+    connect::print(&[(name.to_string(), steps)], lang);
+    match failed {
+        None => Ok(()),
+        Some("settings" | "token" | "login" | "folder") => Err(Failure::silent(FOUND)),
+        Some(_) => Err(Failure::silent(UNAVAILABLE)),
     }
 }
 

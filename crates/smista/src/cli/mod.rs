@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod certificate;
+pub(crate) mod connect;
 pub(crate) mod deliveries;
 pub(crate) mod exit;
 pub(crate) mod import;

@@ -22,6 +22,8 @@ pub(super) struct Plan<'a> {
     pub(super) introspection_url: Option<&'a str>,
     /// The mechanisms by which they come.
     pub(super) bearer: &'a str,
+    /// Units of 1024 octets.
+    pub(super) quota: Option<u32>,
 }
 
 /// The language's generation of the server that is installed: (2, 3), (2, 4).
@@ -84,7 +86,13 @@ impl Plan<'_> {
             "disable_plaintext_auth = {no_plain}\nssl_cert = <{d}/cert.pem\nssl_key = <{d}/key.pem\n\
              {bearer}passdb {{\n driver = passwd-file\n args = username_format=%u {d}/users\n}}\n\
              userdb {{\n driver = static\n args = uid={uid} gid={gid} home={d}/mail/%u\n}}\n\
-             mail_location = maildir:~/Maildir\n"
+             mail_location = maildir:~/Maildir\n{}",
+            self.quota.map_or_else(String::new, |quota| {
+                format!(
+                    "mail_plugins = quota\nprotocol imap {{\n mail_plugins = quota imap_quota\n}}\n\
+                     plugin {{\n quota = count:User quota\n quota_vsizes = yes\n quota_rule = *:storage={quota}K\n}}\n"
+                )
+            })
         )
     }
 
@@ -113,7 +121,13 @@ impl Plan<'_> {
              auth_allow_cleartext = {plain}\nssl_server_cert_file = {d}/cert.pem\nssl_server_key_file = {d}/key.pem\n\
              {bearer}passdb passwd-file {{\n passwd_file_path = {d}/users\n}}\n\
              userdb static {{\n fields {{\n  uid = {uid}\n  gid = {gid}\n  home = {d}/mail/%{{user}}\n }}\n}}\n\
-             mail_driver = maildir\nmail_path = ~/Maildir\n"
+             mail_driver = maildir\nmail_path = ~/Maildir\n{}",
+            self.quota.map_or_else(String::new, |quota| {
+                format!(
+                    "mail_plugins {{\n quota = yes\n}}\nprotocol imap {{\n mail_plugins {{\n  imap_quota = yes\n }}\n}}\n\
+                     quota_storage_size = {quota}K\nquota \"User quota\" {{\n}}\n"
+                )
+            })
         )
     }
 }
@@ -143,11 +157,14 @@ mod tests {
             require_tls: true,
             introspection_url: Some("http://127.0.0.1:8080/introspect"),
             bearer: "xoauth2",
+            quota: Some(100),
         };
         assert!(plan.text((2, 4)).starts_with("dovecot_config_version = "));
         assert!(!plan.text((2, 3)).contains("dovecot_config_version"));
         // 2.4.0: tokens need no passdb any more
         assert!(plan.text((2, 4)).contains("\noauth2 {") && !plan.text((2, 4)).contains("driver = oauth2"));
         assert!(plan.text((2, 3)).contains("driver = oauth2"));
+        assert!(plan.text((2, 3)).contains("quota_rule = *:storage=100K"));
+        assert!(plan.text((2, 4)).contains("quota_storage_size = 100K"));
     }
 }

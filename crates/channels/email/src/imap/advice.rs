@@ -58,6 +58,17 @@ pub const ADVICE: &[Advice] = &[
         ("chi gestisce il server deve rinnovarlo", "the server's administrator must renew it"),
     ),
     advice_of(
+        "tls-not-yet",
+        (
+            "il certificato del server di posta non vale ancora",
+            "the mail server's certificate is not valid yet",
+        ),
+        (
+            "controllare data e ora di questa macchina; se sono giuste, chi gestisce il server deve sostituirlo",
+            "see date and time of this machine; if they are right, the server's administrator must replace it",
+        ),
+    ),
+    advice_of(
         "tls-name",
         (
             "il certificato del server di posta è di un altro nome",
@@ -80,6 +91,11 @@ pub const ADVICE: &[Advice] = &[
         "tls-none",
         ("questa porta non parla TLS da subito", "this port does not speak TLS at once"),
         ("provare tls = \"starttls\", o la porta 993", "perhaps tls = \"starttls\", or another 'port' (993)"),
+    ),
+    advice_of(
+        "tls-at-once",
+        ("questa porta parla TLS da subito", "this port speaks TLS at once"),
+        ("provare tls = \"implicit\", o la porta 143", "perhaps tls = \"implicit\", or another 'port' (143)"),
     ),
     advice_of(
         "tls",
@@ -220,6 +236,49 @@ pub const ADVICE: &[Advice] = &[
         "command-refused",
         ("il server di posta rifiuta un comando", "the mail server refuses a command"),
         BY_ITSELF,
+    ),
+    advice_of(
+        "not-imap",
+        ("su questa porta non risponde un server IMAP", "what answers at this port is no IMAP server"),
+        (
+            "controllare «port»: 993 con tls = \"implicit\", 143 con tls = \"starttls\"",
+            "see 'port': 993 with tls = \"implicit\", 143 with tls = \"starttls\"",
+        ),
+    ),
+    advice_of(
+        "no-greeting",
+        (
+            "il server accetta la connessione ma non saluta",
+            "the mail server takes the connection but does not greet",
+        ),
+        (
+            "se dura, controllare «port» e «tls»: una porta che vuole TLS da subito tace finché le si parla in chiaro",
+            "if it lasts, see 'port' and 'tls': a port that wants TLS at once is silent to whoever speaks in the clear",
+        ),
+    ),
+    advice_of(
+        "certificate-expires-soon",
+        ("il certificato del server di posta scade presto", "the mail server's certificate expires soon"),
+        ("chi gestisce il server deve rinnovarlo prima", "the server's administrator must renew it before"),
+    ),
+    advice_of(
+        "mailbox-nearly-full",
+        ("la casella è quasi piena", "the mailbox is nearly full"),
+        (
+            "liberare spazio o farne dare di più: una casella piena rifiuta la posta dei cittadini, e smista non la vede",
+            "make room or have it enlarged: a full mailbox refuses citizens' mail, and smista never sees it",
+        ),
+    ),
+    advice_of(
+        "vanished",
+        (
+            "dalla casella sono spariti dei messaggi prima che smista li prendesse",
+            "messages vanished from the mailbox before they were fetched",
+        ),
+        (
+            "cercare quale altro programma svuota la casella (un client POP, un filtro, un telefono) e fermarlo; i messaggi li ha quel programma",
+            "find which other program empties the mailbox (a POP client, a filter, a telephone) and stop it; that program has the messages",
+        ),
     ),
     advice_of("timeout", ("il server di posta tace", "the mail server is silent"), BY_ITSELF),
     advice_of(
@@ -368,6 +427,15 @@ mod tests {
         }
     }
 
+    /// The page for operators has every code.
+    #[test]
+    fn the_reference_lists_every_code() {
+        let page = include_str!("../../../../../docs/reference/conditions.md");
+        for a in ADVICE {
+            assert!(page.contains(&format!("`{}`", a.code)), "{} in docs/reference/conditions.md", a.code);
+        }
+    }
+
     /// Every code that stands in this room's source has its advice.
     #[test]
     fn no_code_is_without_advice() {
@@ -377,8 +445,11 @@ mod tests {
             include_str!("upstream.rs"),
             include_str!("generation.rs"),
             include_str!("watch.rs"),
+            include_str!("quota.rs"),
+            include_str!("vanished.rs"),
             include_str!("../channel.rs"),
             include_str!("../oauth/error.rs"),
+            include_str!("../probe.rs"),
         ];
         let mut found = BTreeSet::new();
         for source in sources {
@@ -387,6 +458,8 @@ mod tests {
                 "self.warn(\n                \"",
                 "self.warn(\"",
                 "coded(\"",
+                "Verdict::Warning, \"",
+                "Verdict::Error, \"",
                 "=> (\"",
                 "                (\"",
             ] {

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use super::response::Code;
+use super::{certificate::Certificate, dial::Tried, response::Code};
 
 /// A server's refusal or farewell: its response code and its words, made harmless (one line, 200 characters at most).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,14 +36,29 @@ impl fmt::Display for ServerText {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The host's name has no address.
-    #[error("the host name could not be resolved")]
-    Resolve(#[source] io::Error),
-    /// Nobody answers at the port.
+    #[error("the name '{host}' has no address: {error}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        #[source]
+        error: io::Error,
+    },
+    /// Nobody answers at the port: what became of each address.
     #[error("no connection: {0}")]
-    Connect(#[source] io::Error),
+    Connect(Tried),
     /// No agreement on TLS, or a certificate that is not trusted.
-    #[error("TLS failed: {0}")]
-    Tls(#[source] io::Error),
+    #[error("TLS failed: {error}{}", shown(certificate.as_deref()))]
+    Tls {
+        /// Why.
+        #[source]
+        error: io::Error,
+        /// The server's certificate, if it showed one.
+        certificate: Option<Box<Certificate>>,
+    },
+    /// Whatever listens there greets in another protocol.
+    #[error("the port speaks {0}, not IMAP")]
+    NotImap(&'static str),
     /// No root certificates to check the server against.
     #[error("no usable root certificates: {0}")]
     Roots(String),
@@ -117,6 +132,9 @@ impl Fault {
 /// How Exchange Online (2022 to 2026) calls a mailbox that a good token does not open: it says OK to the login, and this with BAD to
 /// the next command.
 const NOT_CONNECTED: &str = "authenticated but not connected";
+fn shown(certificate: Option<&Certificate>) -> String {
+    certificate.map_or_else(String::new, |c| format!(" ({c})"))
+}
 
 /// A fault with the command during which it occurred.
 #[derive(Debug, thiserror::Error)]

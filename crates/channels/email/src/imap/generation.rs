@@ -1,6 +1,6 @@
 //! Where fetching stands in a folder, and from where it goes on: first start, restart, and a UIDVALIDITY that changed.
 //!
-//! Four cursors are kept per folder, since each must survive a crash:
+//! Four cursors are kept per folder (two more by `vanished`), since each must survive a crash:
 //! - `INBOX`: (UIDVALIDITY, the highest UID up to which everything is committed);
 //! - `*scan/INBOX`: (UIDVALIDITY, UID): letters up to this UID were there already when the generation was met; they are
 //!   *recognised* by their bytes and subject to the limit below. Letters above it are new, whatever their bytes and dates;
@@ -92,6 +92,8 @@ pub(crate) struct Standing {
     pub(crate) scan: u32,
     /// What the scan passes over.
     pub(crate) limit: Option<Limit>,
+    /// UIDNEXT as it was told twice (`Folder::next_told`), until what is listed has been compared with it.
+    pub(crate) told: Option<u32>,
 }
 
 impl Standing {
@@ -126,6 +128,7 @@ pub(crate) async fn standing<I: Intake>(
             position: uid(cursor.position),
             scan: scan.map_or(0, |c| uid(c.position)),
             limit,
+            told: None,
         });
     }
     let write = async |scope: &str, position: u32| -> Result<(), IntakeError> {
@@ -144,14 +147,14 @@ pub(crate) async fn standing<I: Intake>(
         return scan_all(intake, folder, generation, limit, opened, session).await;
     }
     match (start, limit) {
-        (Start::All, _) => Ok(Standing { generation, position: 0, scan: 0, limit }),
+        (Start::All, _) => Ok(Standing { generation, position: 0, scan: 0, limit, told: None }),
         // the usual first start: what is there is not even looked at
         (Start::New, None) => {
             let limit = Limit::Instant(now.checked_sub(MARGIN).unwrap_or(now));
             let position = end(opened, session).await?;
             intake.accept(Vec::new(), Some(limit.to_cursor(limit_scope))).await?;
             write(folder, position).await?;
-            Ok(Standing { generation, position, scan: 0, limit: Some(limit) })
+            Ok(Standing { generation, position, scan: 0, limit: Some(limit), told: None })
         }
         // a date; or a first start that was cut off after the limit had been recorded: what came since then counts
         (Start::New | Start::Since(_), _) => {
@@ -164,7 +167,7 @@ pub(crate) async fn standing<I: Intake>(
             intake.accept(Vec::new(), Some(limit.to_cursor(limit_scope))).await?;
             write(&scan_scope, scan).await?;
             write(folder, 0).await?;
-            Ok(Standing { generation, position: 0, scan, limit: Some(limit) })
+            Ok(Standing { generation, position: 0, scan, limit: Some(limit), told: None })
         }
     }
 }
@@ -214,7 +217,7 @@ async fn scan_all<I: Intake>(
         let cursor = Cursor { scope, generation, position: u64::from(position) };
         intake.accept(Vec::new(), Some(cursor)).await?;
     }
-    Ok(Standing { generation, position: 0, scan, limit })
+    Ok(Standing { generation, position: 0, scan, limit, told: None })
 }
 
 fn uid(position: u64) -> u32 {
@@ -222,7 +225,7 @@ fn uid(position: u64) -> u32 {
 }
 
 /// The highest UID that is there now. UIDNEXT is not told by every server (Winmail).
-async fn end(opened: &Opened, session: &mut Session) -> Result<u32, Trouble> {
+pub(crate) async fn end(opened: &Opened, session: &mut Session) -> Result<u32, Trouble> {
     match opened.next {
         Some(next) => Ok(next.saturating_sub(1)),
         None if session.exists == Some(0) => Ok(0),

@@ -187,7 +187,7 @@ mod tests {
                 host: "127.0.0.1".to_owned(),
                 port: server.port,
                 tls: TlsMode::None,
-                config: None,
+                trust: None,
                 user: "urp@citt\u{e0}".to_owned(),
                 secret: Secret::Password("perch\u{e9}\r\nno".into()),
                 remembered: false,

@@ -18,8 +18,9 @@ use super::{
     encode::{internal_date, uid_set},
     fetch::{Batch, Scope},
     generation::{Standing, reissued, standing},
-    session::Session,
+    session::{Opened, Session},
     trouble::Trouble,
+    vanished::Accounts,
 };
 
 /// Announced rows that are tried again in one round.
@@ -27,12 +28,14 @@ const DUE: u32 = 50;
 /// Letters that are compared by their bytes when a UID may have been given out again.
 const SUSPECTS: usize = 5;
 /// Keys that the store is asked about at once.
-const KNOWN: usize = 600;
+pub(crate) const KNOWN: usize = 600;
 
 /// A folder, and where it hands over.
 pub(crate) struct Folder<'a, I> {
     pub(crate) scope: Scope<'a>,
     pub(crate) intake: &'a I,
+    /// Which numbers are accounted for.
+    pub(crate) accounts: &'a Accounts,
     /// Set when something was committed, or the server had nothing more.
     pub(crate) worked: &'a AtomicBool,
     /// Asked for between two steps of telling, which is not cut off in the middle.
@@ -50,10 +53,22 @@ impl<I: Intake> Folder<'_, I> {
         let standing =
             standing(self.intake, self.scope.channel, self.scope.folder, start, now, &opened, session)
                 .await?;
+        let standing = self.reconciled(session, standing, &opened).await?;
+        self.account(session, &standing, &opened).await?;
+        Ok(Standing { told: self.next_told(opened.next), ..standing })
+    }
+
+    /// Where UIDNEXT is below what we have: with everything taken in that this may mean.
+    async fn reconciled(
+        &self,
+        session: &mut Session,
+        standing: Standing,
+        opened: &Opened,
+    ) -> Result<Standing, Trouble> {
         let Some(next) = opened.next.filter(|next| *next <= standing.position) else { return Ok(standing) };
         if self.given_out_again(session, &standing, next).await? {
             let (channel, folder) = (self.scope.channel, self.scope.folder);
-            return reissued(self.intake, channel, folder, &standing, &opened, session).await;
+            return reissued(self.intake, channel, folder, &standing, opened, session).await;
         }
         self.reconcile(session, &standing, next).await?;
         Ok(standing)
@@ -67,6 +82,8 @@ impl<I: Intake> Folder<'_, I> {
     ) -> Result<(), Trouble> {
         loop {
             let uids = Self::above(session, standing).await?;
+            let told = standing.told.take();
+            self.compare(standing, &uids, told).await?;
             if let Some(last) = uids.last().copied() {
                 self.fetch_and_commit(session, standing, &uids).await?;
                 standing.position = last;
@@ -179,7 +196,9 @@ impl<I: Intake> Folder<'_, I> {
                 ),
             });
         }
-        self.intake.announce(missing, advance).await
+        let vanished = missing.len() - unserved;
+        self.intake.announce(missing, advance).await?;
+        self.lose(vanished).await
     }
 
     /// Commits; a batch that the database refuses for its contents is halved until the one that it will not take is alone, and
@@ -228,7 +247,7 @@ impl<I: Intake> Folder<'_, I> {
         if due.is_empty() {
             return Ok(());
         }
-        let (mut uids, mut gone) = (Vec::new(), Vec::new());
+        let (mut uids, mut gone, mut deleted) = (Vec::new(), Vec::new(), 0);
         for known in due {
             match uid_of(&known.key, scope.folder, standing.generation) {
                 Some(uid) => uids.push(uid),
@@ -247,6 +266,7 @@ impl<I: Intake> Folder<'_, I> {
             if there.binary_search(&uid).is_err() {
                 let reason = "deleted on the server before it could be fetched".to_owned();
                 gone.push(scope.announced(standing.generation, uid, reason, true));
+                deleted += 1;
                 continue;
             }
             match scope.fetch_one(session, standing, uid).await {
@@ -266,6 +286,7 @@ impl<I: Intake> Folder<'_, I> {
         }
         if !gone.is_empty() {
             self.intake.announce(gone, None).await?;
+            self.lose(deleted).await?;
         }
         Ok(())
     }

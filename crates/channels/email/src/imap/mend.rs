@@ -53,6 +53,11 @@ pub(crate) fn mend(parts: &[Part]) -> Mended {
                 // its names are for people; what is odd in it is dropped
                 b"LIST" => out.verbatim(parts),
                 b"VANISHED" => out.words(first),
+                // its root may be a literal: what counts is at the end
+                b"QUOTA" => match parts.last() {
+                    Some(Part::Text(last)) => out.quota(last),
+                    _ => return Mended::Nothing,
+                },
                 _ if is_status(&upper) => out.status(head, rest),
                 _ if !name.is_empty() && name.iter().all(u8::is_ascii_digit) => {
                     // `FETCH(` without a blank: some servers
@@ -129,6 +134,30 @@ impl Out {
         }
         self.pieces.push_back(self.text.into());
         Mended::Response { pieces: self.pieces, cut: self.cut }
+    }
+
+    /// `(STORAGE 10 512 MESSAGE 3 100)` at the end of the line, with a root of no name; what is no number is not there.
+    fn quota(&mut self, line: &[u8]) {
+        let list = line.trim_ascii_end().strip_suffix(b")").unwrap_or_default();
+        let list =
+            list.iter().rposition(|b| *b == b'(').and_then(|at| list.get(at + 1..)).unwrap_or_default();
+        let told: Vec<&[u8]> = words(list).collect();
+        self.put(b"* QUOTA \"\" (");
+        let mut blank: &[u8] = b"";
+        for three in told.chunks_exact(3) {
+            let [name, numbers @ ..] = three else { continue };
+            let number = |word: &&[u8]| {
+                std::str::from_utf8(word).is_ok_and(|w| w.parse::<u64>().is_ok_and(|_| !w.starts_with('+')))
+            };
+            let known =
+                [b"STORAGE".as_slice(), b"MESSAGE"].iter().any(|known| name.eq_ignore_ascii_case(known));
+            if known && numbers.iter().all(number) {
+                self.put(blank);
+                self.put(&three.join(b" ".as_slice()));
+                blank = b" ";
+            }
+        }
+        self.put(b")");
     }
 
     fn words(&mut self, line: &[u8]) {

@@ -6,6 +6,9 @@
 
 pub mod advice;
 pub mod budget;
+pub mod certificate;
+pub(crate) mod detail;
+pub mod dial;
 pub(crate) mod encode;
 pub mod error;
 pub(crate) mod fetch;
@@ -13,12 +16,14 @@ pub(crate) mod generation;
 pub(crate) mod login;
 pub(crate) mod mailbox;
 pub(crate) mod mend;
+pub(crate) mod quota;
 pub mod response;
 pub mod session;
 pub(crate) mod suspects;
 pub mod tls;
 pub(crate) mod trouble;
 pub(crate) mod upstream;
+pub(crate) mod vanished;
 pub(crate) mod watch;
 pub mod wire;
 
@@ -27,7 +32,7 @@ use std::time::Duration;
 /// How long things may take. The defaults are for real servers; tests make them short.
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// TCP connect, and the TLS handshake.
+    /// Each of: finding the host's addresses, a TCP connection to one of them, the TLS handshake.
     pub connect: Duration,
     /// Silence on a connection that owes us an answer, after which it is dead.
     pub silence: Duration,
@@ -39,6 +44,8 @@ pub struct Timing {
     pub idle: Duration,
     /// How long a folder that cannot be opened is left alone, while others of the mailbox go on.
     pub folder_retry: Duration,
+    /// How often the server is asked how full the mailbox is.
+    pub quota: Duration,
     /// After `stop`: how long open work may take.
     pub stop: Duration,
 }
@@ -53,6 +60,7 @@ impl Default for Timing {
             done: Duration::from_secs(15),
             idle: Duration::from_secs(270),
             folder_retry: Duration::from_mins(5),
+            quota: Duration::from_hours(1),
             stop: Duration::from_secs(2),
         }
     }

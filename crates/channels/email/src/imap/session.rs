@@ -8,7 +8,6 @@
 use std::{sync::Arc, time::Duration};
 
 use async_imap::imap_proto::{MailboxDatum, NameAttribute, RequestId, Response};
-use rustls::ClientConfig;
 use secrecy::SecretString;
 use tokio::{
     net::TcpStream,
@@ -16,11 +15,11 @@ use tokio::{
 };
 
 use super::{
-    Timing,
+    Timing, dial,
     encode::{mailbox, utf7_decode},
     error::{Fault, ImapError, ServerText},
     response::{Heard, Said, capabilities, words_upper},
-    tls,
+    tls::{self, Protection, Trust},
     wire::{Stream, Wire},
 };
 
@@ -54,7 +53,7 @@ pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: TlsMode,
-    pub(crate) config: Option<Arc<ClientConfig>>,
+    pub(crate) trust: Option<Arc<Trust>>,
     pub(crate) user: String,
     pub(crate) secret: Secret,
     /// It was in memory, and may have been revoked since.
@@ -96,27 +95,28 @@ pub(crate) struct Session<S: Stream = Box<dyn Stream>> {
     pub(crate) news: bool,
     /// Set when the server says that the open folder got another UIDVALIDITY.
     pub(crate) stale: bool,
-    /// Who signed the server's certificate.
-    pub(crate) issuer: Option<String>,
+    /// How it is encrypted, if it is.
+    pub(crate) protection: Option<Protection>,
 }
 
 impl Session {
     /// Connects and encrypts; the next step is [`Self::log_in`].
     pub(crate) async fn connect(target: &Target) -> Result<Self, ImapError> {
+        let limit = target.timing.connect;
+        let addresses = dial::resolve(&target.host, target.port, limit).await?;
+        Self::over(dial::connect(&addresses, limit).await?, target).await
+    }
+
+    /// Encrypts a connection and waits for the greeting; the next step is [`Self::log_in`].
+    pub(crate) async fn over(tcp: TcpStream, target: &Target) -> Result<Self, ImapError> {
         let timing = &target.timing;
-        let tcp = timeout(timing.connect, TcpStream::connect((target.host.as_str(), target.port)))
-            .await
-            .map_err(|_| ImapError::new("connect", Fault::Silence(timing.connect)))?
-            .map_err(|e| ImapError::new("connect", connect_fault(e)))?;
-        // small commands must not wait for each other's acknowledgement; if that fails, they merely wait
-        let _ = tcp.set_nodelay(true);
-        match (target.tls, &target.config) {
-            (TlsMode::Implicit, Some(config)) => {
-                let mut session = Self::encrypt(tcp, config, target).await?;
+        match (target.tls, &target.trust) {
+            (TlsMode::Implicit, Some(trust)) => {
+                let mut session = Self::encrypt(tcp, trust, target).await?;
                 session.greeting().await?;
                 Ok(session)
             }
-            (TlsMode::StartTls, Some(config)) => {
+            (TlsMode::StartTls, Some(trust)) => {
                 let mut tcp = tcp;
                 let mut plain = Session::new(&mut tcp, timing.clone()).await?;
                 if plain.greeting().await? {
@@ -144,7 +144,7 @@ impl Session {
                     ));
                 }
                 drop(plain);
-                Self::encrypt(tcp, config, target).await
+                Self::encrypt(tcp, trust, target).await
             }
             (TlsMode::None, _) => {
                 let loopback = tcp.peer_addr().is_ok_and(|a| a.ip().is_loopback());
@@ -162,16 +162,14 @@ impl Session {
         }
     }
 
-    async fn encrypt(tcp: TcpStream, config: &Arc<ClientConfig>, target: &Target) -> Result<Self, ImapError> {
+    async fn encrypt(tcp: TcpStream, trust: &Trust, target: &Target) -> Result<Self, ImapError> {
         let limit = target.timing.connect;
-        let tls = timeout(limit, tls::handshake(Arc::clone(config), &target.host, tcp))
+        let (tls, protection) = timeout(limit, tls::handshake(trust, &target.host, tcp))
             .await
             .map_err(|_| ImapError::new("TLS", Fault::Silence(limit)))?
             .map_err(|f| ImapError::new("TLS", f))?;
-        let issuer =
-            tls.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(|c| tls::issuer(c));
         let mut session = Self::new(Box::new(tls) as Box<dyn Stream>, target.timing.clone()).await?;
-        session.issuer = issuer;
+        session.protection = Some(protection);
         Ok(session)
     }
 }
@@ -191,7 +189,7 @@ impl<S: Stream> Session<S> {
             exists: None,
             news: false,
             stale: false,
-            issuer: None,
+            protection: None,
         })
     }
 
@@ -207,6 +205,11 @@ impl<S: Stream> Session<S> {
 
     /// True if it was PREAUTH.
     async fn greeting(&mut self) -> Result<bool, ImapError> {
+        let wire = self.imap.get_mut();
+        wire.readable(self.timing.silence).await.map_err(|f| ImapError::new("greeting", f))?;
+        if !wire.unread().starts_with(b"*") {
+            return Err(ImapError::new("greeting", Fault::NotImap(other_protocol(wire.unread()))));
+        }
         match self.next("greeting", Instant::now() + self.timing.command, &mut |_| {}).await? {
             Said::Fine(said, trusted) => {
                 if let Some(code) = said.code.filter(|c| c.name == "CAPABILITY") {
@@ -216,7 +219,7 @@ impl<S: Stream> Session<S> {
                 Ok(trusted)
             }
             Said::Bye(said) => Err(ImapError::new("greeting", Fault::Bye(said))),
-            _ => Err(ImapError::new("greeting", Fault::Garbled("no IMAP greeting"))),
+            _ => Err(ImapError::new("greeting", Fault::NotImap("something else"))),
         }
     }
 
@@ -474,7 +477,17 @@ impl<S: Stream> Session<S> {
     }
 }
 
-fn connect_fault(error: std::io::Error) -> Fault {
-    // getaddrinfo's failures have no raw OS error of their own
-    if error.raw_os_error().is_none() { Fault::Resolve(error) } else { Fault::Connect(error) }
+/// Who greets so, if it is not IMAP.
+fn other_protocol(begun: &[u8]) -> &'static str {
+    match begun {
+        // RFC 1939 4
+        [b'+', b'O', b'K', ..] => "POP3",
+        // RFC 5321 4.2: a mail server for sending; FTP greets so as well
+        [b'2', b'2', b'0', ..] => "SMTP",
+        [b'H', b'T', b'T', b'P', ..] => "HTTP",
+        [b'S', b'S', b'H', ..] => "SSH",
+        // RFC 8446 5.1: an alert or a handshake record of TLS
+        [0x15 | 0x16, 3, ..] => "TLS",
+        _ => "something else",
+    }
 }

@@ -32,16 +32,7 @@ impl Trouble {
     /// The error as the supervisor and `status` show it. `place` is host and port.
     pub(crate) fn into_channel_error(self, place: &str, folder: Option<&str>, worked: bool) -> ChannelError {
         let at = folder.map_or_else(|| place.to_owned(), |f| format!("{place}, folder {f}"));
-        let (code, remedy) = match &self {
-            Self::Intake(IntakeError::LostLease { .. }) => ("lease-lost", Remedy::Yield),
-            Self::Intake(IntakeError::Unavailable(_) | IntakeError::Refused(_)) => {
-                ("database", Remedy::WaitForDatabase)
-            }
-            Self::Folder(_) => ("folder-missing", Remedy::AskOperator),
-            Self::NoValidity => ("uidvalidity-missing", Remedy::AskOperator),
-            Self::Token(e) => e.code(),
-            Self::Imap(e) => imap_code(e),
-        };
+        let (code, remedy) = self.code();
         let todo = advice(code).map_or("", |advice| advice.todo.1);
         ChannelError {
             code,
@@ -51,14 +42,30 @@ impl Trouble {
             source: Some(Box::new(self)),
         }
     }
+
+    /// The code, and what it asks for.
+    pub(crate) fn code(&self) -> (&'static str, Remedy) {
+        match self {
+            Self::Intake(IntakeError::LostLease { .. }) => ("lease-lost", Remedy::Yield),
+            Self::Intake(IntakeError::Unavailable(_) | IntakeError::Refused(_)) => {
+                ("database", Remedy::WaitForDatabase)
+            }
+            Self::Folder(_) => ("folder-missing", Remedy::AskOperator),
+            Self::NoValidity => ("uidvalidity-missing", Remedy::AskOperator),
+            Self::Token(e) => e.code(),
+            Self::Imap(e) => imap_code(e),
+        }
+    }
 }
 
 fn imap_code(error: &ImapError) -> (&'static str, Remedy) {
     let login = matches!(error.command, "LOGIN" | "AUTHENTICATE") || error.is_login_with_token();
     match &error.fault {
-        Fault::Resolve(_) => ("dns", Remedy::Reconnect),
+        Fault::Resolve { .. } => ("dns", Remedy::Reconnect),
         Fault::Connect(_) => ("connect", Remedy::Reconnect),
-        Fault::Tls(e) => tls_code(e),
+        Fault::Tls { error, .. } => tls_code(error),
+        Fault::NotImap("TLS") => ("tls-at-once", Remedy::AskOperator),
+        Fault::NotImap(_) => ("not-imap", Remedy::AskOperator),
         Fault::Roots(_) => ("tls-roots", Remedy::AskOperator),
         Fault::Insecure(_) => ("insecure", Remedy::AskOperator),
         Fault::Password(_) => ("password", Remedy::AskOperator),
@@ -67,7 +74,9 @@ fn imap_code(error: &ImapError) -> (&'static str, Remedy) {
         Fault::No(_) if login && !error.fault.passes_by_itself() => ("login-refused", Remedy::AskOperator),
         Fault::No(_) if login => ("login-unavailable", Remedy::Reconnect),
         Fault::No(_) | Fault::Bad(_) => ("command-refused", Remedy::Reconnect),
-        Fault::Silence(_) if error.command == "connect" => ("connect", Remedy::Reconnect),
+        Fault::Silence(_) | Fault::Closed if error.command == "greeting" => {
+            ("no-greeting", Remedy::Reconnect)
+        }
         Fault::Silence(_) | Fault::TooSlow(_) => ("timeout", Remedy::Reconnect),
         Fault::Garbled(_) => ("protocol", Remedy::Reconnect),
         Fault::Lost(_) | Fault::Closed | Fault::Bye(_) => ("connection-lost", Remedy::Reconnect),
@@ -82,6 +91,9 @@ fn tls_code(error: &std::io::Error) -> (&'static str, Remedy) {
         }
         Some(E::InvalidCertificate(C::Expired | C::ExpiredContext { .. })) => {
             ("tls-expired", Remedy::AskOperator)
+        }
+        Some(E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. })) => {
+            ("tls-not-yet", Remedy::AskOperator)
         }
         Some(E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. })) => {
             ("tls-name", Remedy::AskOperator)

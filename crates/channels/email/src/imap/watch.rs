@@ -20,10 +20,12 @@ use super::{
     fetch::Scope,
     generation::Standing,
     mailbox::Folder,
+    quota::Quotas,
     session::Session,
     suspects::Suspects,
     trouble::Trouble,
     upstream::Told,
+    vanished::Accounts,
 };
 use crate::{config::EmailSettings, oauth::Tokens};
 
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) timing: Timing,
     pub(crate) budget: MemoryBudget,
     pub(crate) suspects: Suspects,
+    pub(crate) quotas: Quotas,
     pub(crate) now: fn() -> Timestamp,
 }
 
@@ -46,6 +49,7 @@ pub(crate) struct Run<I> {
     pub(crate) worked: AtomicBool,
     /// Folders that could not be opened, and what is said about them.
     pub(crate) closed: Mutex<BTreeMap<String, String>>,
+    pub(crate) accounts: Accounts,
     pub(crate) stop: CancellationToken,
 }
 
@@ -113,6 +117,11 @@ impl<I: Intake> Run<I> {
         }
     }
 
+    fn say_what_lasts(&self) {
+        let warnings = [self.shared.quotas.warning(), self.accounts.warning((self.shared.now)())];
+        warnings.into_iter().flatten().for_each(|warning| self.intake.pulse(warning));
+    }
+
     fn of<'f>(&'f self, name: &'f str) -> Folder<'f, I> {
         let shared = &self.shared;
         Folder {
@@ -125,6 +134,7 @@ impl<I: Intake> Run<I> {
                 now: shared.now,
             },
             intake: &self.intake,
+            accounts: &self.accounts,
             worked: &self.worked,
             stop: &self.stop,
         }
@@ -134,7 +144,15 @@ impl<I: Intake> Run<I> {
     async fn folder(&self, session: &mut Session, name: &str) -> Result<Option<Standing>, Trouble> {
         let folder = self.of(name);
         let Some(standing) = self.unless_stopped(folder.open(session)).await? else { return Ok(None) };
-        self.look(&folder, session, standing).await
+        let done = self.look(&folder, session, standing).await?;
+        if done.is_some() && self.shared.quotas.is_due(name, self.shared.timing.quota) {
+            let Some(told) = self.unless_stopped(async { Ok(session.quota(name).await?) }).await? else {
+                return Ok(None);
+            };
+            self.shared.quotas.note(name, told);
+            self.say_what_lasts();
+        }
+        Ok(done)
     }
 
     /// In an open folder: fetch, try again, tell, until there is nothing more. Telling is not cut off by `stop`.
@@ -164,8 +182,9 @@ impl<I: Intake> Run<I> {
                 continue;
             }
             self.intake.pulse(Pulse::CaughtUp { scope: folder.scope.folder.to_owned() });
-            // "caught up" speaks for this folder alone: what is wrong with others is said again
+            // "caught up" speaks for what there is to fetch in this folder: what else is wrong is said again
             self.say_closed();
+            self.say_what_lasts();
             return Ok(Some(standing));
         }
     }

@@ -214,6 +214,11 @@ impl<S: Stream> Wire<S> {
         !self.buf.is_empty() || self.numbers.is_some()
     }
 
+    /// What was read and not looked at yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buf
+    }
+
     /// Waits until there is something to read.
     pub(crate) async fn readable(&mut self, silence: Duration) -> Result<(), Fault> {
         if self.has_more() { Ok(()) } else { self.fill(silence).await }

@@ -49,9 +49,9 @@ pub(super) struct Answer(Map<String, Value>);
 impl Endpoint {
     /// `own_ca` empty: the system's roots.
     pub(super) fn new(own_ca: &[CertificateDer<'static>], patience: Patience) -> Result<Self, TokenFault> {
-        let config = tls::client_config(own_ca).map_err(|fault| TokenFault::Client(fault.to_string()))?;
+        let trust = tls::Trust::new(own_ca).map_err(|fault| TokenFault::Client(fault.to_string()))?;
         Client::builder()
-            .tls_backend_preconfigured(config.as_ref().clone())
+            .tls_backend_preconfigured(trust.config().clone())
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(patience.connect)

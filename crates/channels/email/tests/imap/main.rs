@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod config;
+mod connect;
 mod dovecot;
 mod faults;
 mod oauth;
 mod quirks;
+mod servers;
 mod support;
+mod vanished;

@@ -4,7 +4,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use smista_domain::{Channel as _, ChannelError, Remedy};
+use smista_domain::{Channel as _, ChannelError, Remedy, Verdict};
 use smista_email::{
     EmailChannel, MemoryBudget,
     config::{
@@ -475,11 +475,12 @@ async fn a_login_by_browser_takes_the_address_that_it_ends_at() {
 async fn probing_says_what_a_run_would() {
     let machine = Machine::logged_in().await;
     let mailbox = machine.mailbox().await;
-    let said = mailbox.channel().probe().await.expect("all is well");
-    assert!(said.contains("logged in"), "{said}");
+    let steps = mailbox.channel().probe().await;
+    assert!(steps.iter().any(|s| s.step == "login" && s.verdict == Verdict::Ok), "{steps:?}");
     machine.endpoint.revoke_grants();
-    let error = mailbox.channel().probe().await.expect_err("revoked");
-    assert_eq!(error.code, "oauth-grant-lost");
+    let steps = mailbox.channel().probe().await;
+    let last = steps.last().expect("a step");
+    assert_eq!((last.step, last.code), ("token", Some("oauth-grant-lost")));
 }
 
 /// Exchange Online lets a good token in and then says, with BAD, that the mailbox is not open to it.

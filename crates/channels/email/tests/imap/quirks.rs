@@ -312,9 +312,6 @@ async fn without_uidplus_nothing_is_expunged() {
     server.settings.after = After::Move("Archivio".into());
     // somebody else's letter that is marked as deleted must stay
     server.imap.folder("INBOX", |f| f.letters.get_mut(&1).expect("there").flags.push("\\Deleted".into()));
-    let channel = smista_email::EmailChannel::new(server.settings.clone());
-    let found = smista_domain::Channel::probe(&channel).await.expect("reachable");
-    assert!(found.contains("without MOVE and UIDPLUS"), "{found}");
     let run = server.run();
     server
         .intake
@@ -333,7 +330,8 @@ async fn a_different_letter_under_the_uid_is_not_deleted() {
     server.intake.close_gate();
     let run = server.run();
     server.intake.until("logged in", |c| !c.pulses.is_empty()).await;
-    server.intake.let_through(1);
+    // up to where numbers are accounted for, and the letter
+    server.intake.let_through(2);
     // it becomes another letter before it is told
     server.imap.fault("SELECT", "", 1, Fault::Bad);
     let _ = run.end().await;
