@@ -44,11 +44,13 @@ pub(crate) fn detect(
     if own_mail(fields, address, settings) {
         return Some(Automatic { reason: IgnoreReason::OwnMail, about: thread::own(fields) });
     }
-    let daemon = address.and_then(|a| a.split('@').next()).is_some_and(|local| {
-        matches!(local, "mailer-daemon" | "mail-daemon" | "mailerdaemon")
-            || (local == "postmaster" && empty_return_path)
+    // Nobody writes as mailer-daemon; a postmaster may be a person, who answers (`Re: ...`) or writes about something else.
+    let daemon = address.and_then(|a| a.split('@').next()).is_some_and(|local| match local {
+        "mailer-daemon" | "mail-daemon" | "mailerdaemon" => true,
+        "postmaster" => empty_return_path || bounce_subject(subject),
+        _ => false,
     });
-    if fields.has("x-failed-recipients") || (daemon && (empty_return_path || bounce_subject(subject))) {
+    if fields.has("x-failed-recipients") || daemon {
         let about = inner_message_id(root, settings).or_else(reply);
         return Some(Automatic { reason: IgnoreReason::Bounce, about });
     }
@@ -197,7 +199,7 @@ fn absence_subject(subject: &str) -> u8 {
     if begins(SURE) { 2 } else { u8::from(begins(PERHAPS)) }
 }
 
-/// Subjects of bounces that follow no standard.
+/// Subjects of bounces that follow no standard: how they begin.
 fn bounce_subject(subject: &str) -> bool {
     const WORDS: &[&str] = &[
         "undeliver",
@@ -211,7 +213,9 @@ fn bounce_subject(subject: &str) -> bool {
         "impossibile recapitare",
         "unzustellbar",
         "delivery delayed",
+        "failed mail",
+        "delivery notification",
     ];
-    let lower = subject.to_lowercase();
-    WORDS.iter().any(|w| lower.contains(w))
+    let lower = subject.trim().to_lowercase();
+    WORDS.iter().any(|w| lower.starts_with(w))
 }
