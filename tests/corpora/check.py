@@ -40,7 +40,8 @@ def separators(path):
 
     def begins(start):
         line, _, rest = content[start:].partition(b"\n")
-        return not content[:start].strip() or (TIME.search(line) and YEAR.search(line) and FIELD.match(rest.partition(b"\n")[0]))
+        dated = (TIME.search(line) and YEAR.search(line)) or line.strip() == b"From -"
+        return not content[:start].strip() or (dated and FIELD.match(rest.partition(b"\n")[0]))
 
     return starts, [start for start in starts if begins(start)]
 
@@ -111,7 +112,7 @@ def imported(program, letters, channel, count, mailbox_lines=""):
         total, done = town.json("import", "mail", "--channel", channel, letters)
         print(f"\n== import into {channel}: {json.dumps(total)}, {count} by the second reader")
         for line in done.stderr.splitlines():
-            print(f"   {line}")
+            print(f"   {line[:200]}")
         expect(total["new"] + total["known"] + total["errors"] == count, f"{channel}: {total} are not {count} letters")
         again, _ = town.json("import", "mail", "--channel", channel, letters)
         expect(again["new"] == 0 and again["known"] == total["new"] + total["known"], f"{channel}: imported again: {again}")
