@@ -46,7 +46,7 @@ pub(crate) fn parse_date(value: &str) -> Option<Timestamp> {
 }
 
 /// A date as RFC 5322 has it, from what else is written: months in full (`14 March 2007`), the order of asctime
-/// (`Thu Dec 4 16:00:00 2008 -0800`), times without seconds, zones of three digits (`-600`). What is not known stays.
+/// (`Thu Dec 4 16:00:00 2008 -0800`) or with the year before the time, times without seconds, zones of three digits (`-600`). What is not known stays.
 fn tidy_date(value: &str) -> String {
     const MONTHS: [&str; 12] = [
         "january",
@@ -79,14 +79,17 @@ fn tidy_date(value: &str) -> String {
     }
     let month = words.iter().position(|w| MONTHS.iter().any(|m| m.get(..3) == Some(&w.to_lowercase())));
     if let Some(at) = month
-        && let Some([month, day, time, year]) = words.get_mut(at..at + 4)
+        && let Some([month, day, third, fourth]) = words.get_mut(at..at + 4)
         && digits(day, 1..=2)
-        && time.contains(':')
-        && digits(year, 4..=4)
     {
-        // asctime: `Dec 4 16:00:00 2008` becomes `4 Dec 2008 16:00:00`.
-        std::mem::swap(month, day);
-        std::mem::swap(time, year);
+        if third.contains(':') && digits(fourth, 4..=4) {
+            // asctime: `Dec 4 16:00:00 2008` becomes `4 Dec 2008 16:00:00`.
+            std::mem::swap(month, day);
+            std::mem::swap(third, fourth);
+        } else if digits(third, 4..=4) && fourth.contains(':') {
+            // `Dec 4 2008 16:00:00`, as programs in browsers write it.
+            std::mem::swap(month, day);
+        }
     }
     words.join(" ")
 }
@@ -103,6 +106,7 @@ mod tests {
             ("23 November 2026 08:00:00 +0100", "2026-11-23T07:00:00Z"),
             ("Mon Nov 23 08:00:00 2026 +0100", "2026-11-23T07:00:00Z"),
             ("Mon Nov  2 08:00:00 2026", "2026-11-02T08:00:00Z"),
+            ("Mon Nov 23 2026 08:00:00 +0100", "2026-11-23T07:00:00Z"),
             ("Mon, 23 Nov 2026 08:00 CST", "2026-11-23T14:00:00Z"),
             ("Mon, 23 Nov 2026 08:00:00 -600", "2026-11-23T14:00:00Z"),
             ("Mon, 23 Nov 2026 08:00:00", "2026-11-23T08:00:00Z"),

@@ -29,7 +29,20 @@ pub(crate) fn mailboxes(raw: &[u8], max: usize) -> Vec<Sender> {
         }
         _ => Vec::new(),
     };
-    if found.iter().all(|s| s.address.is_none()) {
+    // Two mailboxes without a comma come out as one that is not in the field.
+    let glued = match found.as_slice() {
+        [Sender { address: Some(address), .. }] if address.matches('@').count() > 1 => {
+            memchr::memmem::find(&value.to_ascii_lowercase(), address.as_bytes()).is_none()
+        }
+        _ => false,
+    };
+    if glued
+        && let Some(first) = memchr::memchr(b'>', raw).and_then(|end| raw.get(..=end))
+        && first.len() < raw.len()
+    {
+        return mailboxes(first, max);
+    }
+    if glued || found.iter().all(|s| s.address.is_none()) {
         let text = words::decode(raw);
         if let Some(address) = any_address(&text) {
             let name = found.into_iter().find_map(|s| s.name).or_else(|| {
@@ -174,8 +187,8 @@ mod tests {
             ("Mario <m@example.it", "Mario", "m@example.it"),
             ("Mario Rossi <m@example.it> Anna Bianchi <a@example.it>", "Mario Rossi", "m@example.it"),
             ("<@relay.example,@altro.example:m@example.it>", "", "m@example.it"),
-            ("\"mario.rossi\"@example.it", "", "mario.rossi@example.it"),
-            ("\"Mario Rossi\"@example.it", "", "\"mario rossi\"@example.it"),
+            ("<\"mario.rossi\"@example.it>", "", "mario.rossi@example.it"),
+            ("<\"Mario Rossi\"@example.it>", "", "\"mario rossi\"@example.it"),
         ];
         for (raw, name, address) in cases {
             assert_eq!(one(raw), (name.to_owned(), address.to_owned()), "{raw}");
