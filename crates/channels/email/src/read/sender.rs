@@ -29,13 +29,9 @@ pub(crate) fn mailboxes(raw: &[u8], max: usize) -> Vec<Sender> {
         }
         _ => Vec::new(),
     };
-    // Two mailboxes without a comma come out as one that is not in the field.
-    let glued = match found.as_slice() {
-        [Sender { address: Some(address), .. }] if address.matches('@').count() > 1 => {
-            memchr::memmem::find(&value.to_ascii_lowercase(), address.as_bytes()).is_none()
-        }
-        _ => false,
-    };
+    // Two mailboxes without a comma come out as one.
+    let glued = memchr::memchr_iter(b'<', raw).count() > 1
+        && matches!(found.as_slice(), [Sender { address: Some(a), .. }] if a.matches('@').count() > 1);
     if glued
         && let Some(first) = memchr::memchr(b'>', raw).and_then(|end| raw.get(..=end))
         && first.len() < raw.len()
