@@ -19,7 +19,7 @@ BENCH_RUN ?= $(BUILT)/release/smista-bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt chaos bench build install clean
+.PHONY: help demo test check fmt chaos bench corpora build install clean
 
 help: ## this list
 	@echo 'smista: make ...'
@@ -52,6 +52,13 @@ bench: ## long: messages per second from mailbox to queue, beside Python's imapl
 	@$(CARGO) build --locked --release -p smista -p smista-testkit
 	@$(CARGO) build --locked --release -p smista-triage --example decisions
 	@$(BENCH_RUN) $(ARGS)
+
+corpora: ## long, asks package registries: thousands of other projects' letters through import mail, counted and compared
+	@deploy/dev/install-deps.sh corpora
+	@$(CARGO) build --locked --workspace --bin smista --example readings
+	@python3 tests/corpora/fetch.py $(BUILT)/corpora
+	@python3 tests/corpora/check.py $(BUILT)/debug/smista $(BUILT)/debug/examples/readings $(BUILT)/corpora
+	@python3 tests/corpora/compare.py $(BUILT)/corpora
 
 build: ## the program for installing: target/release/smista
 	@deploy/dev/install-deps.sh build

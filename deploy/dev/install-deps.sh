@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make demo`, `make test` and `make bench` need besides a Rust toolchain, on Debian and Ubuntu.
+# Installs what `make demo`, `make test`, `make bench` and `make corpora` need besides a Rust toolchain, on Debian and Ubuntu.
 #
-#   deploy/dev/install-deps.sh build|demo|test|bench
+#   deploy/dev/install-deps.sh build|demo|test|bench|corpora
 #
 # Says what it does, asks nothing (sudo may ask for your password on a terminal), and does nothing when nothing is
 # missing. What it installs is only ever started by smista itself, privately and for the length of a run:
@@ -10,7 +10,7 @@
 #   - the Dovecot IMAP server       demo, test, bench: a real mailbox
 #   - the Cyrus IMAP server         test: the other kind of server. Its package and Dovecot's exclude each other, so it is not
 #                                   installed: its files are unpacked into /opt/smista-dev/cyrus (rm -r removes it)
-#   - python3                       bench: the comparison with imaplib
+#   - python3                       bench, corpora: the comparison with what Python reads
 # No service is started or enabled, and a cluster, Dovecot or policy-rc.d that is already here stays as it is.
 set -eu
 
@@ -48,9 +48,9 @@ missing() {
     have_cc || echo cc
     [ "$1" = build ] && return 0
     postgres_bin >/dev/null || echo postgresql
-    have_dovecot || echo dovecot
+    if [ "$1" != corpora ]; then have_dovecot || echo dovecot; fi
     if [ "$1" = test ]; then have_cyrus || echo cyrus; fi
-    if [ "$1" = bench ]; then have python3 || echo python3; fi
+    case $1 in bench | corpora) have python3 || echo python3 ;; esac
 }
 
 # --- as root from here, once, in one process ---------------------------------------------------------------------
@@ -194,9 +194,9 @@ fi
 
 purpose=${1:-}
 case $purpose in
-build | demo | test | bench) ;;
+build | demo | test | bench | corpora) ;;
 *)
-    echo "usage: $0 build|demo|test|bench" >&2
+    echo "usage: $0 build|demo|test|bench|corpora" >&2
     exit 2
     ;;
 esac

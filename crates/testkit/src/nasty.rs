@@ -198,6 +198,7 @@ fn broken_heads() -> Vec<(&'static str, Vec<u8>)> {
         ("no-separator", format!("From: anna@example.it\r\nSubject: senza riga vuota\r\nMessage-ID: <no-separator@x>\r\n{WORDS}\r\n").into_bytes()),
         ("no-head", format!("{WORDS}\r\nGrazie\r\n").into_bytes()),
         ("empty-lines-before-head", format!("\r\n\r\n{}\r\n{WORDS}\r\n", head("empty-lines-before-head", "")).into_bytes()),
+        ("blanks-before-head", format!("{:400}\r\n\t\r\n{}\r\n{WORDS}\r\n", "", head("blanks-before-head", "")).into_bytes()),
         ("mbox-line-before-head", {
             format!("From anna@example.it Mon Nov 23 06:47:03 2026\r\n{}\r\n{WORDS}\r\n", head("mbox-line-before-head", "")).into_bytes()
         }),

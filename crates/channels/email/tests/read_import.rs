@@ -36,6 +36,17 @@ fn text(item: &ImportItem) -> String {
 }
 
 #[test]
+fn mozillas_separator_without_a_date_separates_too() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("Inbox");
+    let first = letter("uno", "Da qui:\n\nFrom - to: the road is closed.\n\nFrom -\nThat was all.");
+    write(&path, format!("From - \n{first}\nFrom - \n{}", letter("due", "testo")));
+    let (items, errors) = all(&path);
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(items.iter().map(text).collect::<Vec<_>>(), [first, letter("due", "testo")]);
+}
+
+#[test]
 fn an_mbox_is_split_at_its_separators_only() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let path = dir.path().join("vecchia.mbox");

@@ -226,6 +226,12 @@ fn senders_that_are_broken() {
     assert_eq!(address("two-from"), "anna@example.it");
     assert_eq!(address("from-broken"), "anna@example.it");
     assert_eq!(address("empty-from"), "");
+    assert_eq!(
+        address("blanks-before-head"),
+        address("empty-lines-before-head"),
+        "a line of blanks is an empty line"
+    );
+    assert!(message("blanks-before-head").notes.is_empty(), "its head is whole");
     assert_eq!(message("from-without-address").sender.name.as_deref(), Some("Anna Bianchi"));
     assert_eq!(message("raw-latin1-head").sender.name.as_deref(), Some("Niccolò"));
     assert_eq!(message("raw-latin1-head").subject, "città al buio");

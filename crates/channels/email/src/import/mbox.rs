@@ -1,6 +1,6 @@
 //! Splits an mbox into letters, in one pass with bounded memory.
 //!
-//! A letter begins at a line `From ` that has a date in it and is followed by a header: text that merely begins with the
+//! A letter begins at a line `From ` that has a date in it (or is Mozilla's `From -`) and is followed by a header: text that merely begins with the
 //! word does not split a letter, also where the program that wrote the file did not protect it. Lines `>From ` lose one
 //! `>` (mboxrd; in mboxo only the first level was protected, and deeper ones do not occur). A file that ends in the middle
 //! of a letter gives what there is.
@@ -184,6 +184,10 @@ fn separator(line: &[u8], first: bool) -> Option<Separator> {
     let rest = line.strip_prefix(b"From ")?;
     if rest.len() > 500 {
         return None;
+    }
+    if rest.trim_ascii() == b"-" {
+        // Mozilla's separator that lost its date.
+        return Some(Separator { date: None });
     }
     let text = String::from_utf8_lossy(rest);
     let words: Vec<&str> = text.split_whitespace().collect();

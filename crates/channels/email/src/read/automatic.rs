@@ -51,11 +51,13 @@ pub(crate) fn detect(
     if own_mail(fields, address, settings) {
         return Some(Automatic { reason: IgnoreReason::OwnMail, about: thread::own(fields) });
     }
-    let daemon = address.and_then(|a| a.split('@').next()).is_some_and(|local| {
-        matches!(local, "mailer-daemon" | "mail-daemon" | "mailerdaemon")
-            || (local == "postmaster" && empty_return_path)
+    // Nobody writes as mailer-daemon; a postmaster may be a person, who answers (`Re: ...`) or writes about something else.
+    let daemon = address.and_then(|a| a.split('@').next()).is_some_and(|local| match local {
+        "mailer-daemon" | "mail-daemon" | "mailerdaemon" => true,
+        "postmaster" => empty_return_path || bounce_subject(subject),
+        _ => false,
     });
-    if fields.has("x-failed-recipients") || (daemon && (empty_return_path || bounce_subject(subject))) {
+    if fields.has("x-failed-recipients") || daemon {
         let about = inner_message_id(root, settings).or_else(reply);
         let reason = if late_subject(subject) { IgnoreReason::DeliveryNotice } else { IgnoreReason::Bounce };
         return Some(Automatic { reason, about });
@@ -255,7 +257,7 @@ fn absence_subject(subject: &str) -> u8 {
     if begins(SURE) { 2 } else { u8::from(begins(PERHAPS)) }
 }
 
-/// Subjects of bounces that follow no standard.
+/// Subjects of bounces that follow no standard: how they begin.
 fn bounce_subject(subject: &str) -> bool {
     const WORDS: &[&str] = &[
         "undeliver",
@@ -271,9 +273,11 @@ fn bounce_subject(subject: &str) -> bool {
         "consegna fallita",
         "messaggio non consegnato",
         "notifica di stato della consegna",
+        "failed mail",
+        "delivery notification",
     ];
-    let lower = subject.to_lowercase();
-    WORDS.iter().any(|w| lower.contains(w)) || late_subject(subject)
+    let lower = subject.trim().to_lowercase();
+    WORDS.iter().any(|w| lower.starts_with(w)) || late_subject(subject)
 }
 
 /// Subjects of notices that a letter is still on its way.

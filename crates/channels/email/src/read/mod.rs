@@ -5,7 +5,7 @@
 //! head and no text; [`Reading::Ignored`] only what bears sure signs of a machine (see `automatic`).
 //!
 //! The stages, each a module: `header` splits the head, `structure` the parts, `unpack` opens what wraps them (S/MIME, `tnef`), `transfer` and `charset` undo
-//! encodings, `words` and `params` read header values, `body` chooses the text and lists attachments (`html`,
+//! encodings, `words`, `params` and `date` read header values, `body` chooses the text and lists attachments (`html`,
 //! `clean`, `calendar`), `quote` splits the writer's words from what is quoted (`closing`, `notice`: from what stands below them), `sender` and `thread` say who and what it
 //! belongs to, `form` what came through a web form,
 //! `forward` whose letter a clerk sends on, `automatic` what no person wrote. Before all of them `pec` takes a letter out of the envelopes of certified
@@ -20,6 +20,7 @@ mod calendar;
 mod charset;
 mod clean;
 mod closing;
+mod date;
 pub mod form;
 mod forward;
 mod header;
@@ -42,10 +43,10 @@ mod xml;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use mail_parser::{HeaderValue, parsers::MessageStream};
 use rustls_pki_types::CertificateDer;
 use smista_domain::{Delivery, IgnoreReason, Message, Reading, Sender, ThreadKeys, Unreadable};
 
+pub(crate) use date::parse_date;
 use quote::Split;
 use structure::{Limits, Part};
 use unpack::Unpacked;
@@ -106,8 +107,6 @@ impl ReadSettings {
 
 /// A longer subject is cut.
 const MAX_SUBJECT: usize = 1000;
-/// Dates before and after are a broken clock, not information.
-const YEARS: std::ops::RangeInclusive<i16> = 1971..=2100;
 
 /// Reads a delivery of an e-mail channel.
 pub fn read(delivery: &Delivery, settings: &ReadSettings) -> Result<Reading, Unreadable> {
@@ -307,9 +306,13 @@ fn prepare_cow(raw: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-/// Empty lines before a head, if it is one; before a text they stay.
+/// Empty lines before a head, also lines of blanks (Gmail's "show original", saved, begins with one), if it is one; before a
+/// text they stay.
 fn skip_empty_lines(raw: &[u8]) -> &[u8] {
-    let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n' | 0)).count();
+    let white = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t' | 0)).count();
+    // Blanks of the line that says something stay its own: a head does not begin with them.
+    let lines = raw.get(..white).and_then(|w| w.iter().rposition(|b| matches!(b, b'\r' | b'\n' | 0)));
+    let blank = lines.map_or(0, |end| end + 1);
     match raw.get(blank..) {
         Some(rest) if blank > 0 && header::split(rest.get(..8192).unwrap_or(rest)).0.count > 0 => rest,
         _ => raw,
@@ -358,42 +361,6 @@ fn answers_elsewhere(root: &Part<'_>, address: Option<&str>) -> bool {
     let mut replies =
         root.fields.all("reply-to").flat_map(|raw| sender::mailboxes(raw, 5)).filter_map(|s| s.address);
     replies.any(|a| Some(a.as_str()) != address)
-}
-
-/// A Date field's value, if it is a date that can be.
-pub(crate) fn parse_date(value: &str) -> Option<Timestamp> {
-    if value.is_empty() || value.len() > 200 {
-        return None;
-    }
-    // Without seconds or a zone (RFC 5322 wants both) it is completed: UTC.
-    let date = ["", " +0000", ":00 +0000"].iter().find_map(|end| {
-        let line = format!("{value}{end}\n");
-        match MessageStream::new(line.as_bytes()).parse_date() {
-            HeaderValue::DateTime(date) if date.year > 0 => Some(date),
-            _ => None,
-        }
-    })?;
-    // Years of two digits are completed by the parser; one of four that it did not take over is nonsense (`0000`).
-    let digits = |w: &&str| w.len() == 4 && w.bytes().all(|b| b.is_ascii_digit());
-    if value.split_whitespace().find(digits).is_some_and(|w| w.parse() != Ok(date.year)) {
-        return None;
-    }
-    let number = |n: u8| i8::try_from(n).ok();
-    let year = i16::try_from(date.year).ok().filter(|y| YEARS.contains(y))?;
-    let second = date.second.min(59);
-    let local = jiff::civil::DateTime::new(
-        year,
-        number(date.month)?,
-        number(date.day)?,
-        number(date.hour)?,
-        number(date.minute)?,
-        number(second)?,
-        0,
-    )
-    .ok()?;
-    let offset = i32::from(date.tz_hour) * 3600 + i32::from(date.tz_minute) * 60;
-    let offset = jiff::tz::Offset::from_seconds(if date.tz_before_gmt { -offset } else { offset }).ok()?;
-    offset.to_timestamp(local).ok()
 }
 
 /// When the last server on its way received a letter, as its newest Received field says (RFC 5321, section 4.4).

@@ -29,7 +29,16 @@ pub(crate) fn mailboxes(raw: &[u8], max: usize) -> Vec<Sender> {
         }
         _ => Vec::new(),
     };
-    if found.iter().all(|s| s.address.is_none()) {
+    // Two mailboxes without a comma come out as one.
+    let glued = memchr::memchr_iter(b'<', raw).count() > 1
+        && matches!(found.as_slice(), [Sender { address: Some(a), .. }] if a.matches('@').count() > 1);
+    if glued
+        && let Some(first) = memchr::memchr(b'>', raw).and_then(|end| raw.get(..=end))
+        && first.len() < raw.len()
+    {
+        return mailboxes(first, max);
+    }
+    if glued || found.iter().all(|s| s.address.is_none()) {
         let text = words::decode(raw);
         if let Some(address) = any_address(&text) {
             let name = found.into_iter().find_map(|s| s.name).or_else(|| {
@@ -49,8 +58,12 @@ fn sender(addr: &mail_parser::Addr<'_>) -> Sender {
     let raw = addr.address.as_deref().unwrap_or_default();
     let words: Vec<&str> = raw.split_whitespace().collect();
     let mut name = addr.name.as_deref().and_then(clean_name);
-    // `Mario Rossi m@example.it`, without brackets: only one of the words is an address.
+    // `Mario Rossi m@example.it`, without brackets: only one of the words is an address. `"mario rossi"@example.it` is one.
+    let quoted = raw.starts_with('"') && raw.contains("\"@");
     let address = match words.iter().filter(|w| w.contains('@')).collect::<Vec<_>>().as_slice() {
+        [_] if quoted => clean_address(raw),
+        // `Mario <m@example.it> Anna <a@example.it>`, without a comma: the first.
+        [first, _, ..] => clean_address(first),
         [one] if words.len() > 1 => {
             let others: Vec<&str> = words.iter().copied().filter(|w| w != *one).collect();
             name = name.or_else(|| clean_name(&others.join(" ")));
@@ -67,11 +80,21 @@ fn sender(addr: &mail_parser::Addr<'_>) -> Sender {
 
 /// Lower case, without what people put around it. None if it cannot be an address.
 fn clean_address(raw: &str) -> Option<String> {
+    // `"mario rossi"@example.it` (RFC 5321, section 4.1.2) is one address; quotes that it does not need are none of it.
+    if let Some((local, domain)) = raw.trim().strip_prefix('"').and_then(|rest| rest.rsplit_once("\"@")) {
+        let plain = local.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+'));
+        let address = if plain { format!("{local}@{domain}") } else { format!("\"{local}\"@{domain}") };
+        let one_line = !address.chars().any(char::is_control) && address.len() <= MAX_ADDRESS;
+        return (one_line && !local.is_empty() && !domain.is_empty()).then(|| address.to_lowercase());
+    }
     let address: String =
         raw.chars().filter(|c| !c.is_whitespace() && !c.is_control() && !words::invisible(*c)).collect();
     let address = address.trim_matches(['<', '>', '"', '\'', ',', ';', '(', ')', '[']);
     let lower = address.to_lowercase();
     let address = lower.strip_prefix("mailto:").unwrap_or(&lower);
+    // `<@relay.example,@other.example:m@example.it>`: a route (RFC 5321, appendix C) is no part of the address.
+    let address =
+        if address.starts_with('@') { address.rsplit(':').next().unwrap_or(address) } else { address };
     let (local, domain) = address.rsplit_once('@')?;
     let fits = !local.is_empty() && !domain.is_empty() && address.len() <= MAX_ADDRESS;
     fits.then(|| address.to_owned())
@@ -158,6 +181,10 @@ mod tests {
             ("undisclosed-recipients:;", "", ""),
             ("Gruppo: a@example.it, b@example.it;", "", "a@example.it"),
             ("Mario <m@example.it", "Mario", "m@example.it"),
+            ("Mario Rossi <m@example.it> Anna Bianchi <a@example.it>", "Mario Rossi", "m@example.it"),
+            ("<@relay.example,@altro.example:m@example.it>", "", "m@example.it"),
+            ("<\"mario.rossi\"@example.it>", "", "mario.rossi@example.it"),
+            ("<\"Mario Rossi\"@example.it>", "", "\"mario rossi\"@example.it"),
         ];
         for (raw, name, address) in cases {
             assert_eq!(one(raw), (name.to_owned(), address.to_owned()), "{raw}");
