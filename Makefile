@@ -15,11 +15,11 @@ BUILT      = $${CARGO_TARGET_DIR:-target}
 DEMO_RUN  ?= $(BUILT)/debug/smista-demo
 CHAOS_RUN ?= $(BUILT)/release/smista-chaos
 BENCH_RUN ?= $(BUILT)/release/smista-bench
-# Arguments for the program behind demo, chaos, bench: make chaos ARGS="--rounds 20"
+# Arguments for the program behind demo, chaos, bench, fuzz: make chaos ARGS="--rounds 20"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt chaos bench build install clean
+.PHONY: help demo test check fmt chaos bench fuzz build install clean
 
 help: ## this list
 	@echo 'smista: make ...'
@@ -52,6 +52,10 @@ bench: ## long: messages per second from mailbox to queue, beside Python's imapl
 	@$(CARGO) build --locked --release -p smista -p smista-testkit
 	@$(CARGO) build --locked --release -p smista-triage --example decisions
 	@$(BENCH_RUN) $(ARGS)
+
+fuzz: ## long: bytes that want to break the readers, a minute per target; ARGS="--seconds 600 mime"
+	@deploy/dev/install-deps.sh fuzz
+	@CARGO='$(CARGO)' deploy/dev/fuzz.sh $(ARGS)
 
 build: ## the program for installing: target/release/smista
 	@deploy/dev/install-deps.sh build

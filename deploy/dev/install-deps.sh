@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make demo`, `make test` and `make bench` need besides a Rust toolchain, on Debian and Ubuntu.
+# Installs what `make demo`, `make test`, `make bench` and `make fuzz` need besides a Rust toolchain, on Debian and Ubuntu.
 #
-#   deploy/dev/install-deps.sh build|demo|test|bench
+#   deploy/dev/install-deps.sh build|demo|test|bench|fuzz
 #
 # Says what it does, asks nothing (sudo may ask for your password on a terminal), and does nothing when nothing is
 # missing. What it installs is only ever started by smista itself, privately and for the length of a run:
@@ -9,6 +9,7 @@
 #   - the PostgreSQL server files   no cluster is created
 #   - the Dovecot IMAP server       demo, test, bench: a real mailbox
 #   - python3                       bench: the comparison with imaplib
+#   - a C++ compiler                fuzz: libFuzzer
 # No service is started or enabled, and a cluster, Dovecot or policy-rc.d that is already here stays as it is.
 set -eu
 
@@ -41,6 +42,10 @@ have_dovecot() { [ -x /usr/sbin/dovecot ] && { [ -x /usr/lib/dovecot/imap ] || [
 missing() {
     have_cc || echo cc
     [ "$1" = build ] && return 0
+    if [ "$1" = fuzz ]; then
+        have c++ || echo c++
+        return 0
+    fi
     postgres_bin >/dev/null || echo postgresql
     have_dovecot || echo dovecot
     if [ "$1" = bench ]; then have python3 || echo python3; fi
@@ -101,6 +106,7 @@ as_root() {
     for thing in "$@"; do
         case $thing in
         cc) install_packages gcc libc6-dev ;;
+        c++) install_packages g++ ;;
         python3) install_packages python3 ;;
         dovecot)
             install_packages dovecot-imapd
@@ -139,9 +145,9 @@ fi
 
 purpose=${1:-}
 case $purpose in
-build | demo | test | bench) ;;
+build | demo | test | bench | fuzz) ;;
 *)
-    echo "usage: $0 build|demo|test|bench" >&2
+    echo "usage: $0 build|demo|test|bench|fuzz" >&2
     exit 2
     ;;
 esac
