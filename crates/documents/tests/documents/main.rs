@@ -12,6 +12,7 @@ mod formats;
 mod hostile;
 mod make;
 mod signed;
+mod words;
 
 use smista_documents::{Document, Limits, Unreadable, text_of};
 

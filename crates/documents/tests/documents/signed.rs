@@ -35,12 +35,13 @@ fn what_stands_after_the_content_may_be_missing() {
 }
 
 /// A definite length around these bytes.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).expect("small").to_be_bytes();
     [&[tag, 0x84][..], &length, content].concat()
 }
 
-fn signed(octets: &[u8]) -> Vec<u8> {
+/// A signature around the octets of what is signed.
+pub(crate) fn signed(octets: &[u8]) -> Vec<u8> {
     let data_type = b"\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x01";
     let signed_type = b"\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x02";
     let encapsulated = element(0x30, &[&data_type[..], &element(0xA0, octets)].concat());

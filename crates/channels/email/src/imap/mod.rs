@@ -12,6 +12,8 @@ pub mod dial;
 pub(crate) mod encode;
 pub mod error;
 pub(crate) mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
 pub(crate) mod generation;
 pub(crate) mod login;
 pub(crate) mod mailbox;

@@ -219,6 +219,11 @@ impl<S: Stream> Wire<S> {
         &self.buf
     }
 
+    /// True if the library has read all that was laid ready.
+    pub(crate) fn is_read(&self) -> bool {
+        self.ready.is_empty()
+    }
+
     /// Waits until there is something to read.
     pub(crate) async fn readable(&mut self, silence: Duration) -> Result<(), Fault> {
         if self.has_more() { Ok(()) } else { self.fill(silence).await }
@@ -296,6 +301,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+    use crate::imap::fuzz::heard;
 
     const SILENCE: Duration = Duration::from_secs(5);
 
@@ -360,34 +366,11 @@ mod tests {
         assert!(matches!(got[0], Err(Fault::Garbled(_))));
     }
 
-    /// What async-imap reads of `input`; None for what has nothing to say. It must be able to read all that it is given.
-    async fn heard(input: Vec<u8>, keep: usize) -> (Vec<Option<String>>, Fault) {
-        let (ours, mut theirs) = tokio::io::duplex(7);
-        tokio::spawn(async move {
-            theirs.write_all(&input).await.expect("the reader is still there");
-        });
-        let client = async_imap::Client::new(Wire::new(ours));
-        let mut imap = client.login("", "").await.expect("answered here");
-        imap.get_mut().open();
-        imap.get_mut().keep = keep;
-        let mut out = Vec::new();
-        loop {
-            match imap.get_mut().prepare(SILENCE).await {
-                Ok(true) => {
-                    let data = imap.read_response().await.expect("readable").expect("ready");
-                    out.push(Some(format!("{:?}", data.parsed())));
-                    assert!(imap.get_ref().ready.is_empty(), "all of it, and nothing else");
-                }
-                Ok(false) => out.push(None),
-                Err(fault) => return (out, fault),
-            }
-        }
-    }
-
     #[tokio::test]
     async fn the_library_gets_one_response_at_a_time() {
         let (heard, end) = heard(
             b"* OK hi\r\n* WHAT (\r\n* ESEARCH ALL 1:400\n* 1 FETCH (UID 7 BODY[] ~{3+}\r\na\r\n)\r\nA1 OK\r\nA2 O".to_vec(),
+            7,
             100,
         )
         .await;
@@ -422,7 +405,7 @@ mod tests {
             let input = pieces.concat().into_bytes();
             let got = runtime.block_on(all(input.clone(), 50));
             proptest::prop_assert!(got.last().is_some_and(Result::is_err));
-            runtime.block_on(heard(input, 50));
+            runtime.block_on(heard(input, 7, 50));
         }
     }
 }

@@ -55,6 +55,11 @@ fn content_at(root: &Part<'_>, settings: &ReadSettings, level: usize) -> Content
     if text.trim().is_empty() {
         text = reader.fallback(root);
     }
+    if text.len() > settings.max_text_bytes {
+        // What stands between the pieces counts as well.
+        text.truncate(text.floor_char_boundary(settings.max_text_bytes));
+        reader.note(notes::TEXT_CUT);
+    }
     let mut out = reader.out;
     text.truncate(text.trim_end().len());
     out.text = text;
@@ -183,14 +188,7 @@ impl<'a> Reader<'_, 'a> {
         // Encoded, nothing is longer than three times itself.
         let body = part.body.get(..limit.saturating_mul(3)).unwrap_or(part.body);
         let mut cut = body.len() < part.body.len();
-        let transfer = match part.transfer() {
-            Transfer::Base64 if !transfer::plausible_base64(body) => Transfer::Identity,
-            other => other,
-        };
-        let mut bytes = match transfer {
-            Transfer::Uuencode => Cow::Borrowed(body),
-            other => other.decode(body),
-        };
+        let mut bytes = transfer_of_text(part).decode(body);
         if bytes.len() > limit {
             cut = true;
             match &mut bytes {
@@ -351,6 +349,15 @@ impl<'a> Reader<'_, 'a> {
         } else {
             preamble
         }
+    }
+}
+
+/// How a text is encoded: in base64 only if it can be, and a uuencoded file in it is one file in a text.
+pub(crate) fn transfer_of_text(part: &Part<'_>) -> Transfer {
+    match part.transfer() {
+        Transfer::Base64 if !transfer::plausible_base64(part.body) => Transfer::Identity,
+        Transfer::Uuencode => Transfer::Identity,
+        other => other,
     }
 }
 

@@ -23,6 +23,8 @@ mod closing;
 mod date;
 pub mod form;
 mod forward;
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod html;
 pub mod notes;
@@ -269,9 +271,10 @@ fn attachment_in(root: &Part<'_>, path: &[u32], limits: Limits) -> Option<Vec<u8
         }
         // A uuencoded file within a text.
         [n] => {
-            let blocks = transfer::uu_blocks(&content);
+            let text = body::transfer_of_text(part).decode(part.body);
+            let blocks = transfer::uu_blocks(&text);
             let block = blocks.get(usize::try_from(n.checked_sub(1)?).ok()?)?;
-            Some(transfer::uudecode(block.data(&content)))
+            Some(transfer::uudecode(block.data(&text)))
         }
         _ => None,
     }

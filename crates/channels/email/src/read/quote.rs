@@ -110,6 +110,12 @@ fn mark_quotes(lines: &[&str], whose: &mut [Whose], reply: bool) {
             continue;
         }
         if let Some(len) = attribution(lines, i) {
+            let anew = |j: &usize| begins_anew(at(*j)) && attribution(lines, *j).is_some();
+            if let Some(j) = (i + 1..i + len).find(anew) {
+                // The writer's last line, right above it, begins like one.
+                i = j;
+                continue;
+            }
             let mut next = i + len;
             while next < lines.len() && at(next).trim().is_empty() {
                 next += 1;
@@ -292,6 +298,12 @@ fn attribution_start(line: &str) -> bool {
         || ["lun", "mar", "mer", "gio", "ven", "sab", "dom"]
             .iter()
             .any(|d| lower.starts_with(d) && lower.contains(' '))
+}
+
+/// A line with which an attribution begins, and no wrapped one goes on.
+fn begins_anew(line: &str) -> bool {
+    let lower = line.trim_start().to_lowercase();
+    ["il ", "in data ", "on ", "am ", "le ", "el "].iter().any(|start| lower.starts_with(start))
 }
 
 /// How many lines an attribution takes that begins here: `Il giorno ... ha scritto:`, `On ... wrote:`, wrapped over up to

@@ -27,7 +27,7 @@ pub(super) fn find(root: &Part<'_>) -> Option<Protocol> {
     })
 }
 
-fn read(file: &[u8], label: Option<&str>) -> Option<Protocol> {
+pub(super) fn read(file: &[u8], label: Option<&str>) -> Option<Protocol> {
     let mut protocol = Protocol::default();
     // Only the first one is the sender's.
     let mut done = false;

@@ -11,7 +11,7 @@ const MAX_ADDRESS: usize = 320;
 const MAX_WORD: usize = 250;
 
 /// Reads the file. None if it is broken: half of a certificate certifies nothing.
-pub(super) fn read(file: &[u8], label: Option<&str>) -> Option<CertificationData> {
+pub(in crate::read) fn read(file: &[u8], label: Option<&str>) -> Option<CertificationData> {
     let mut data = CertificationData::default();
     let (mut day, mut hour, mut zone) = (String::new(), String::new(), None);
     xml::walk(file, label, &["postacert"], |element| {

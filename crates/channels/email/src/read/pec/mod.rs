@@ -11,7 +11,7 @@
 //! Of the outermost envelope and of a receipt the signature is checked (`signature`), and whether the signer is a provider
 //! (`trust`), if the settings say whom to trust. Both are facts for people: an envelope is opened whatever they are.
 
-mod daticert;
+pub(super) mod daticert;
 mod signature;
 mod trust;
 
