@@ -76,7 +76,9 @@ async fn pass() -> Minute {
     let second = |name: &str| {
         servers[name].deliver(&letter(100_000 + usize::from(servers[name].port)));
     };
-    SILENT.iter().for_each(|(name, ..)| second(name));
+    for (name, ..) in SILENT {
+        second(name);
+    }
     let muted = ChaosProxy::start(servers["muta"].port).await.expect("a proxy");
     let cut = ChaosProxy::start(servers["irraggiungibile"].port).await.expect("a proxy");
     let mailboxes: Vec<_> = names
@@ -96,7 +98,9 @@ async fn pass() -> Minute {
     let followed = || first.iter().all(|name| opened(name) == 1 && state(name) == "caught-up");
     office.town.until("three are followed", followed).await;
     muted.stall();
-    first.iter().for_each(|name| second(name));
+    for name in first {
+        second(name);
+    }
     office.town.until("the quiet one is looked at all the same", || opened("quieta") == 2).await;
     let meanwhile = SILENT.iter().map(|(name, ..)| office.town.ledger(&format!("email/{name}"))).collect();
     office.town.until("the dead connection is noticed", || state("muta") == "failing").await;
@@ -191,7 +195,9 @@ async fn vector_12068_a_source_locks_up_after_half_a_day() {
         );
     }
     assert_eq!(minute.fired["accesso"], 1);
-    SILENT.iter().for_each(|(name, ..)| minute.went_on(name));
+    for (name, ..) in SILENT {
+        minute.went_on(name);
+    }
     minute.told("accesso", "timeout");
 }
 
