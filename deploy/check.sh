@@ -88,6 +88,9 @@ while IFS= read -r name; do
     names=$((names + 1))
     grep -rqE --include='*.rs' "fn $name\\b" crates tests || wrong "docs/known-failures.md names the test $name, which is not there"
 done < <(sed -n 's/.*|\([^|]*\)|$/\1/p' docs/known-failures.md | grep -oE '`[a-z0-9_]+`' | tr -d '`' | sort -u)
+while IFS= read -r name; do
+    grep -q "\`$name\`" docs/known-failures.md || wrong "docs/known-failures.md does not name the test $name"
+done < <(sed -nE 's/^(async )?fn ([a-z0-9_]+_[0-9]+_[a-z0-9_]+)\(\).*/\2/p' tests/known_failures/*.rs)
 ok "$names tests that docs/known-failures.md names"
 
 # Our own scripts.

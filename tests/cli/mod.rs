@@ -25,13 +25,13 @@ use smista_testkit::{
 use crate::support::{database, letter, program};
 
 /// A town without mailboxes, on a schema of its own.
-struct Office {
-    town: Installation,
-    store: TestStore,
+pub(crate) struct Office {
+    pub(crate) town: Installation,
+    pub(crate) store: TestStore,
 }
 
 impl Office {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (table, store) = database().await;
         Self { town: Installation::new(program(), &table, None, &[]), store }
     }
@@ -46,7 +46,7 @@ impl Office {
     }
 
     /// Writes letters as .eml files into a folder of the town.
-    fn letters(&self, folder: &str, letters: &[Vec<u8>]) -> PathBuf {
+    pub(crate) fn letters(&self, folder: &str, letters: &[Vec<u8>]) -> PathBuf {
         let dir = self.town.path().join(folder);
         fs::create_dir_all(&dir).expect("a folder");
         for (n, bytes) in letters.iter().enumerate() {
@@ -56,7 +56,7 @@ impl Office {
     }
 
     /// The only number in the queues.
-    fn number(&self) -> String {
+    pub(crate) fn number(&self) -> String {
         let queue = self.town.json(&["queue", "list", "--state", "all"]);
         let rows = queue.as_array().expect("rows");
         assert_eq!(rows.len(), 1, "{queue}");
@@ -64,7 +64,7 @@ impl Office {
     }
 }
 
-fn path(path: &Path) -> &str {
+pub(crate) fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
@@ -93,7 +93,7 @@ fn vague() -> Vec<u8> {
 }
 
 /// Runs a command with something on its standard input.
-fn run_with(town: &Installation, args: &[&str], input: &[u8]) -> Said {
+pub(crate) fn run_with(town: &Installation, args: &[&str], input: &[u8]) -> Said {
     let mut child = town
         .command()
         .args(args)

@@ -99,7 +99,7 @@ impl<I: Intake> Folder<'_, I> {
         let uids: Vec<u32> = tasks.iter().map(|(uid, _)| *uid).collect();
         match &self.scope.settings.after {
             After::Keep => return Ok(false),
-            After::Seen => store_flag(session, &uids, "\\Seen").await?,
+            After::Seen => store(session, &uids, "+FLAGS.SILENT (\\Seen)").await?,
             After::Move(target) => self.move_to(session, &uids, target).await?,
             After::Delete { .. } => return self.delete(session, tasks).await,
         }
@@ -117,6 +117,9 @@ impl<I: Intake> Folder<'_, I> {
         let copied = flagged_deleted(session, uids).await?;
         let left: Vec<u32> = uids.iter().copied().filter(|uid| !copied.contains(uid)).collect();
         if !left.is_empty() {
+            // Where marking is refused, each round would leave further copies. So what needs the same right and changes
+            // nothing comes first (osTicket#5645: 14,000 copies a day).
+            store(session, &left, "-FLAGS.SILENT (\\Deleted)").await?;
             let line = format!("UID COPY {} {}", uid_set(&left), mailbox(target));
             creating(session, "UID COPY", &line, target).await?;
         }
@@ -178,7 +181,7 @@ impl<I: Intake> Folder<'_, I> {
     }
 
     async fn remove(&self, session: &mut Session, uids: &[u32]) -> Result<(), ImapError> {
-        store_flag(session, uids, "\\Deleted").await?;
+        store(session, uids, "+FLAGS.SILENT (\\Deleted)").await?;
         if session.can("UIDPLUS") || session.can("IMAP4REV2") {
             let line = format!("UID EXPUNGE {}", uid_set(uids));
             session.run("UID EXPUNGE", &line, &mut |_| {}).await?;
@@ -193,8 +196,8 @@ impl<I: Intake> Folder<'_, I> {
     }
 }
 
-async fn store_flag(session: &mut Session, uids: &[u32], flag: &str) -> Result<(), ImapError> {
-    let line = format!("UID STORE {} +FLAGS.SILENT ({flag})", uid_set(uids));
+async fn store(session: &mut Session, uids: &[u32], change: &str) -> Result<(), ImapError> {
+    let line = format!("UID STORE {} {change}", uid_set(uids));
     session.run("UID STORE", &line, &mut |_| {}).await.map(drop)
 }
 

@@ -215,7 +215,8 @@ async fn r#move() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copy_store_expunge_for_move() {
     each_telling(After::Move("Archivio".into()), NO_MOVE, "UID COPY").await;
-    each_telling(After::Move("Archivio".into()), NO_MOVE, "UID STORE").await;
+    each_telling(After::Move("Archivio".into()), NO_MOVE, "UID STORE 1:5 -FLAGS").await;
+    each_telling(After::Move("Archivio".into()), NO_MOVE, "UID STORE 1:5 +FLAGS").await;
     each_telling(After::Move("Archivio".into()), NO_MOVE, "UID EXPUNGE").await;
 }
 
