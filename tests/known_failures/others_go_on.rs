@@ -92,25 +92,26 @@ async fn freescout_4293_one_letter_with_large_pdfs_and_no_replies_for_two_days()
     sound(&office).await;
 }
 
-/// The Date of the report: what follows it was folded into it.
+/// The Date of the report, into which the next lines were folded, and one that no calendar has.
 #[tokio::test(flavor = "multi_thread")]
 async fn freescout_4159_a_bad_date_and_the_other_unread_letters_are_lost() {
-    let text = String::from_utf8(letter(2)).expect("UTF-8");
-    let folded = "Date: Thu, 1 Aug 2024 10:55:28 +0300\r\n    Precedence: bulk\r\n    Auto-Submitted: auto-replied\r\n";
-    let bad = text.replace("Date: Mon, 23 Nov 2026 08:00:00 +0100\r\n", folded);
-    assert_ne!(bad, text);
+    let dated = |n: usize, date: &str| {
+        let text = String::from_utf8(letter(n)).expect("UTF-8");
+        let bad = text.replace("Date: Mon, 23 Nov 2026 08:00:00 +0100", &format!("Date: {date}"));
+        assert_ne!(bad, text);
+        bad.into_bytes()
+    };
+    let folded = "Thu, 1 Aug 2024 10:55:28 +0300\r\n    Precedence: bulk\r\n    Auto-Submitted: auto-replied";
+    let letters = [letter(1), dated(2, folded), dated(3, "ieri, 31 Feb 2026 25:61:61"), letter(4)];
     let dovecot = Dovecot::start().await.expect("Dovecot");
-    dovecot.deliver_all("urp", "INBOX", [letter(1), bad.into_bytes(), letter(3)]).expect("delivered");
+    dovecot.deliver_all("urp", "INBOX", letters).expect("delivered");
     let office = office(Some(&dovecot), &[Mailbox::of(&dovecot, "urp").after("seen")]).await;
     let daemon = office.town.daemon();
-    settled(&office, "email/urp", 3).await;
-    assert_eq!(office.town.count("email/urp", "opened"), 3);
-    let read = || {
-        dovecot
-            .letters("urp", "INBOX")
-            .is_ok_and(|all| all.iter().filter(|(_, f)| f.contains('S')).count() == 3)
-    };
-    office.town.until("read, and all are cases", read).await;
+    settled(&office, "email/urp", 4).await;
+    assert_eq!(office.town.count("email/urp", "opened"), 4);
+    let read = |letters: Vec<(Vec<u8>, String)>| letters.iter().filter(|(_, f)| f.contains('S')).count() == 4;
+    let all_read = || dovecot.letters("urp", "INBOX").is_ok_and(read);
+    office.town.until("read, and all are cases", all_read).await;
     assert_eq!(daemon.terminate(), 0);
     sound(&office).await;
 }
