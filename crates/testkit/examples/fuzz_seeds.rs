@@ -3,7 +3,12 @@
 //!
 //!     cargo run -p smista-testkit --example fuzz_seeds
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, reason = "whoever runs it sees what is wrong")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "whoever runs it sees what is wrong"
+)]
 
 use std::{
     fs,
@@ -55,7 +60,9 @@ fn main() {
         let path = file.expect("readable").path();
         let text = fs::read_to_string(&path).expect("text");
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let Some((_, letter)) = text.split_once("\n\n").filter(|(_, letter)| letter.len() < MAX) else { continue };
+        let Some((_, letter)) = text.split_once("\n\n").filter(|(_, letter)| letter.len() < MAX) else {
+            continue;
+        };
         // One of each kind is enough of certified mail: the shapes of providers follow below.
         if !name.starts_with("pec-") {
             put("mime", &name, &[letter.as_bytes()]);

@@ -68,7 +68,8 @@ fn page(content: &[u8]) -> Vec<u8> {
         table.push_str(&format!("{:010} 00000 n \n", out.len()));
         out.extend([format!("{n} 0 obj\n").as_bytes(), object, b"\nendobj\n"].concat());
     }
-    let end = format!("{table}trailer<</Size {}/Root 1 0 R>>\nstartxref\n{}\n%%EOF", objects.len() + 1, out.len());
+    let end =
+        format!("{table}trailer<</Size {}/Root 1 0 R>>\nstartxref\n{}\n%%EOF", objects.len() + 1, out.len());
     out.extend(end.bytes());
     out
 }

@@ -111,7 +111,8 @@ fn is_a_name(name: &str) -> Result<(), TestCaseError> {
     prop_assert!(!name.is_empty() && name.chars().count() <= 200, "{name:?}");
     prop_assert!(!matches!(name, "." | ".."), "{name:?}");
     let bad = |c: char| {
-        c.is_control() || matches!(c, '/' | '\\' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '/' | '\\' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     prop_assert!(!name.contains(bad), "{name:?}");
     Ok(())

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::{make, read, signed::{element, signed}};
+use crate::{
+    make, read,
+    signed::{element, signed},
+};
 
 /// Letters, accents, signs and what means something in XML, RTF and PDF; at least one word.
 const TEXT: &str = "[a-z]{3}( [a-zàèéìòùA-Z0-9€<>&;{}'\"\\\\.,ñčжа中😀-]{1,12}){0,20}";
