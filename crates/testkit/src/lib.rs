@@ -4,8 +4,12 @@
 pub mod bench;
 pub mod chaos_proxy;
 #[cfg(feature = "database")]
+pub mod conformance;
+#[cfg(feature = "database")]
 pub mod crashes;
 pub mod dovecot;
+#[cfg(feature = "database")]
+mod held;
 pub mod installation;
 pub mod memory_intake;
 pub mod nasty;
