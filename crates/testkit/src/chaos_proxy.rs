@@ -49,12 +49,12 @@ impl ChaosProxy {
             Arc::new(watch::Sender::new(Plan { mode: Mode::Open, generation: 0, limit: None, stall: false }));
         let (count, connections) = watch::channel(0);
         let silenced = Arc::new(watch::Sender::new(0));
-        let (plans, silences) = (Arc::clone(&plan), Arc::clone(&silenced));
+        let (plans, count_silenced) = (Arc::clone(&plan), Arc::clone(&silenced));
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 count.send_modify(|n| *n += 1);
                 if plans.borrow().mode != Mode::Cut {
-                    tokio::spawn(connection(near, port, plans.subscribe(), Arc::clone(&silences)));
+                    tokio::spawn(connection(near, port, plans.subscribe(), Arc::clone(&count_silenced)));
                 }
             }
         });

@@ -30,6 +30,8 @@ use crate::dovecot::{Dovecot, PASSWORD};
 
 /// How long anything may take before a test gives up. Generous: machines are slow at times, and no test measures time.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+/// How often it is looked whether something has come.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a mailbox of the configuration is to be like.
 #[derive(Debug, Clone)]
@@ -268,28 +270,43 @@ impl Installation {
     /// # Panics
     /// When it does not hold within [`PATIENCE`]; the daemons' logs are shown.
     pub async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        self.until_nothing_lacks(what, async || if done() { Ok(()) } else { Err(String::new()) }).await;
-    }
-
-    /// Waits until `done` says that nothing is lacking.
-    ///
-    /// # Panics
-    /// When something still lacks after [`PATIENCE`]; it is shown, with the daemons' logs.
-    pub async fn until_nothing_lacks(&self, what: &str, mut done: impl AsyncFnMut() -> Result<(), String>) {
-        let mut lacks = String::new();
         let wait = async {
-            let mut ticks = tokio::time::interval(Duration::from_millis(50));
+            let mut ticks = tokio::time::interval(LOOK_EVERY);
             loop {
                 ticks.tick().await;
-                match done().await {
-                    Ok(()) => return,
-                    Err(lacking) => lacks = lacking,
+                if done() {
+                    return;
                 }
             }
         };
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("not within {PATIENCE:?}: {what} {lacks}\n{}", self.logs());
+            self.give_up(what);
         }
+    }
+
+    /// Waits until `lacks` says that nothing is lacking.
+    ///
+    /// # Panics
+    /// When something still lacks after [`PATIENCE`]; it is shown, with the daemons' logs.
+    pub async fn until_nothing_lacks(&self, what: &str, mut lacks: impl AsyncFnMut() -> Option<String>) {
+        let mut lacking = String::new();
+        let wait = async {
+            let mut ticks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                ticks.tick().await;
+                match lacks().await {
+                    Some(still) => lacking = still,
+                    None => return,
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            self.give_up(&format!("{what}; lacking: {lacking}"));
+        }
+    }
+
+    fn give_up(&self, what: &str) -> ! {
+        panic!("not within {PATIENCE:?}: {what}\n{}", self.logs())
     }
 
     /// The ends of all daemons' logs.

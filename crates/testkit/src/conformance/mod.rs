@@ -7,6 +7,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::disallowed_methods,
     reason = "for tests: what fails here fails the test at once"

@@ -21,8 +21,7 @@ pub async fn no_reader_likes_it<R: Rig>(program: &Path) {
     trial.until_told(0, 2 * kinds).await;
     trial.until_caught_up(0).await;
     trial.end([daemon]);
-    trial.queued_once(0, 1..=kinds).await;
-    let ledger = trial.ledger(0);
+    let ledger = trial.queued_once(0, 1..=kinds).await;
     assert_eq!((&ledger["delivered"], &ledger["waiting"]), (&(2 * kinds).into(), &0.into()), "{ledger}");
     let again: i64 = sqlx::query_scalar("select count(*) from deliveries where attempts > 1")
         .fetch_one(trial.store.pool())
@@ -46,7 +45,7 @@ pub async fn the_database_refuses_it<R: Rig>(program: &Path) {
         .town
         .until_nothing_lacks("the refused one is quarantined", async || {
             let quarantined = trial.deliveries(0, &["quarantined"]).await;
-            if quarantined == 1 { Ok(()) } else { Err(format!("({quarantined} are)")) }
+            (quarantined != 1).then(|| format!("{quarantined} are"))
         })
         .await;
     let ledger = trial.ledger(0);

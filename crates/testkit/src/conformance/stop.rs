@@ -11,11 +11,12 @@ use crate::{
 
 const UNIT: &str = include_str!("../../../../deploy/systemd/smista.service");
 
-/// When systemd kills what has not ended: `TimeoutStopSec=` of our unit.
+/// Half of `TimeoutStopSec=` of our unit, when systemd kills what has not ended: the other half is for the private PostgreSQL,
+/// which is stopped last.
 fn deadline() -> Duration {
     let line = UNIT.lines().find_map(|line| line.strip_prefix("TimeoutStopSec="));
     let seconds = line.and_then(|value| value.strip_suffix('s')?.parse().ok());
-    Duration::from_secs(seconds.expect("TimeoutStopSec= in seconds in smista.service"))
+    Duration::from_secs(seconds.expect("TimeoutStopSec= in seconds in smista.service")) / 2
 }
 
 impl<R: Rig> Trial<R> {

@@ -96,7 +96,7 @@ impl<R: Rig> Trial<R> {
             "select m.text, e.sector from messages m join deliveries d on d.id = m.delivery
                join queue_entries e on e.segnalazione = m.segnalazione where d.channel = $1",
         )
-        .bind(R::CHANNELS.get(channel))
+        .bind(name::<R>(channel))
         .fetch_all(self.store.pool())
         .await
         .expect("the messages");
@@ -114,7 +114,7 @@ impl<R: Rig> Trial<R> {
     /// Deliveries of a channel in these states.
     pub(super) async fn deliveries(&self, channel: usize, states: &[&str]) -> i64 {
         sqlx::query_scalar("select count(*) from deliveries where channel = $1 and state = any($2)")
-            .bind(R::CHANNELS.get(channel))
+            .bind(name::<R>(channel))
             .bind(states)
             .fetch_one(self.store.pool())
             .await
@@ -130,11 +130,8 @@ impl<R: Rig> Trial<R> {
                 let missing: Vec<usize> =
                     numbers.iter().cloned().flatten().filter(|n| !queued.contains_key(n)).collect();
                 let waiting = self.deliveries(channel, &["announced", "waiting"]).await;
-                if missing.is_empty() && waiting == 0 {
-                    Ok(())
-                } else {
-                    Err(format!("(missing: {missing:?}, waiting: {waiting})"))
-                }
+                let lacking = !missing.is_empty() || waiting > 0;
+                lacking.then(|| format!("things {missing:?}; {waiting} deliveries wait"))
             })
             .await;
     }
@@ -156,20 +153,20 @@ impl<R: Rig> Trial<R> {
     /// Each of these things is in its queue once; with no others of the channel, each opened one case and the ledger says so.
     pub(super) async fn each_once(&self, channel: usize, numbers: Numbers) {
         let all = numbers.clone().count();
-        self.queued_once(channel, numbers).await;
-        let ledger = self.ledger(channel);
+        let ledger = self.queued_once(channel, numbers).await;
         for what in ["delivered", "opened"] {
             assert_eq!(ledger[what], all, "{what} of {}: {ledger}", name::<R>(channel));
         }
     }
 
-    /// Each of these things is in its queue once, whatever else there is; ledger and database add up.
-    pub(super) async fn queued_once(&self, channel: usize, numbers: Numbers) {
+    /// Each of these things is in its queue once, whatever else there is; ledger and database add up. Gives the channel's row
+    /// of the ledger.
+    pub(super) async fn queued_once(&self, channel: usize, numbers: Numbers) -> Value {
         let expected: BTreeMap<usize, usize> = numbers.map(|n| (n, 1)).collect();
         let queued = self.queued(channel).await;
         assert_eq!(queued, expected, "number of the thing: how often it is in its queue");
-        self.ledger(channel);
         assert_eq!(self.store.verify().await.expect("verified"), vec![]);
+        self.ledger(channel)
     }
 
     /// The ledger's row of a channel, which adds up.
@@ -209,5 +206,5 @@ impl<R: Rig> Trial<R> {
 
 /// A channel's name.
 pub(super) fn name<R: Rig>(channel: usize) -> &'static str {
-    R::CHANNELS.get(channel).copied().expect("one of the three channels")
+    R::CHANNELS[channel]
 }
