@@ -1,28 +1,21 @@
 //! What is taken away from a running daemon: its database, its mail server, the network. It goes on by itself, nothing is
 //! passed over, and `status` tells the truth meanwhile.
 
-use std::sync::Arc;
-
 use smista_testkit::{
     chaos_proxy::ChaosProxy,
     dovecot::Dovecot,
     installation::{Installation, Mailbox},
-    nasty::nasty,
-    postgres::{TestPostgres, TestPostgresOptions, TestStore},
+    postgres::TestPostgres,
 };
 
 use crate::support::{database, letter, program, reply};
 
 fn state_of(town: &Installation) -> String {
-    let status = town.run(&["status", "--json"]);
-    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap_or_default();
-    status["daemon"]["channels"][0]["state"].as_str().unwrap_or("none").to_owned()
+    town.status()["channels"][0]["state"].as_str().unwrap_or("none").to_owned()
 }
 
 fn codes(town: &Installation) -> Vec<String> {
-    let status = town.run(&["status", "--json"]);
-    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap_or_default();
-    let conditions = status["daemon"]["conditions"].as_array().cloned().unwrap_or_default();
+    let conditions = town.status()["conditions"].as_array().cloned().unwrap_or_default();
     conditions.iter().filter_map(|c| c["code"].as_str().map(str::to_owned)).collect()
 }
 
@@ -132,100 +125,6 @@ async fn the_network_cut_in_the_middle_of_a_fetch() {
     proxy.limit(None);
     sorted(&town, 21).await;
     assert_eq!(town.count("email/urp", "opened"), 21);
-    assert_eq!(daemon.terminate(), 0);
-    assert_eq!(store.verify().await.expect("verified"), vec![]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_database_cut_off_by_the_network() {
-    let dovecot = Dovecot::start().await.expect("Dovecot");
-    let server = Arc::new(TestPostgres::start_with(TestPostgresOptions {
-        tcp: true,
-        ..TestPostgresOptions::default()
-    }));
-    let store = TestStore::on(Arc::clone(&server)).await;
-    let proxy = ChaosProxy::start(server.port().expect("a port")).await.expect("a proxy");
-    let through = format!("url = {:?}\nschema = {:?}\n", server.tcp_url(proxy.port), store.schema().as_str());
-    let town = Installation::new(program(), &through, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
-    let daemon = town.daemon();
-    dovecot.deliver("urp", "INBOX", &letter(1)).expect("delivered");
-    sorted(&town, 1).await;
-    for round in 0..5 {
-        proxy.cut();
-        dovecot.deliver("urp", "INBOX", &letter(2 + round)).expect("delivered");
-    }
-    sorted(&town, 6).await;
-    // Refused for a while: said, and over when it is over.
-    proxy.refuse();
-    proxy.cut();
-    town.until("it says so", || codes(&town).contains(&"database-away".to_owned())).await;
-    proxy.resume();
-    dovecot.deliver("urp", "INBOX", &letter(7)).expect("delivered");
-    sorted(&town, 7).await;
-    assert_eq!(daemon.terminate(), 0);
-    assert_eq!(store.verify().await.expect("verified"), vec![]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn letters_that_no_parser_likes_delay_nobody_and_are_fetched_once() {
-    let dovecot = Dovecot::start().await.expect("Dovecot");
-    let (table, store) = database().await;
-    let nasty = nasty();
-    assert!(nasty.len() >= 50, "fifty kinds");
-    for (n, (_, bytes)) in nasty.iter().enumerate() {
-        dovecot.deliver("urp", "INBOX", bytes).expect("delivered");
-        dovecot.deliver("urp", "INBOX", &letter(n)).expect("delivered");
-    }
-    let all = i64::try_from(2 * nasty.len()).expect("a count");
-    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
-    let daemon = town.daemon();
-    town.until("everything has its outcome", || {
-        town.ledger("email/urp").is_some_and(|r| r["delivered"] == all && r["waiting"] == 0)
-    })
-    .await;
-    assert_eq!(daemon.terminate(), 0);
-    let good = sqlx::query_scalar!(
-        r#"select count(*) as "n!" from messages where subject like 'Buca numero %' and text like '%c''è una buca%'"#
-    )
-    .fetch_one(store.pool())
-    .await
-    .expect("counted");
-    assert_eq!(good, all / 2, "every good letter between the bad ones is on a case");
-    let twice = sqlx::query_scalar!(r#"select count(*) as "n!" from deliveries where attempts > 1"#)
-        .fetch_one(store.pool())
-        .await
-        .expect("counted");
-    assert_eq!(twice, 0, "nothing is read or fetched twice");
-    let ledger = town.ledger("email/urp").expect("a row");
-    assert_eq!(ledger["delivered"], all, "{ledger}");
-    assert_eq!(store.verify().await.expect("verified"), vec![]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_the_database_refuses_is_quarantined_alone() {
-    let dovecot = Dovecot::start().await.expect("Dovecot");
-    let (table, store) = database().await;
-    sqlx::query("alter table messages add constraint poison check (subject <> 'Buca numero 13')")
-        .execute(store.pool())
-        .await
-        .expect("a constraint of the test");
-    for n in 1..=20 {
-        dovecot.deliver("urp", "INBOX", &letter(n)).expect("delivered");
-    }
-    let town = Installation::new(program(), &table, Some(&dovecot), &[Mailbox::of(&dovecot, "urp")]);
-    let daemon = town.daemon();
-    town.until("everything has its place", || {
-        town.ledger("email/urp").is_some_and(|r| r["delivered"] == 20 && r["waiting"] == 0)
-    })
-    .await;
-    let ledger = town.ledger("email/urp").expect("a row");
-    assert_eq!((&ledger["opened"], &ledger["quarantined"]), (&19.into(), &1.into()), "{ledger}");
-    town.until("status says so", || codes(&town).contains(&"quarantine".to_owned())).await;
-
-    // The cause is mended, the clerk says "again".
-    sqlx::query("alter table messages drop constraint poison").execute(store.pool()).await.expect("mended");
-    assert_eq!(town.run(&["deliveries", "retry", "--all"]).code, 0);
-    town.until("it is sorted", || town.count("email/urp", "opened") == 20).await;
     assert_eq!(daemon.terminate(), 0);
     assert_eq!(store.verify().await.expect("verified"), vec![]);
 }

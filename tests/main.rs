@@ -10,6 +10,7 @@
 
 mod check;
 mod cli;
+mod conformance;
 mod crashes;
 mod cuts;
 mod daemons;

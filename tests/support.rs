@@ -1,8 +1,8 @@
 //! What the tests of the whole program share.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use smista_testkit::postgres::{TestPostgres, TestStore};
+use smista_testkit::postgres::TestStore;
 
 /// The program under test.
 pub(crate) fn program() -> &'static Path {
@@ -12,12 +12,7 @@ pub(crate) fn program() -> &'static Path {
 /// `[database]` for a fresh schema on the shared test server, migrated; and the store to look into it.
 pub(crate) async fn database() -> (String, TestStore) {
     let store = TestStore::new().await;
-    (table(store.server(), &store), store)
-}
-
-/// `[database]` for a store of the tests.
-pub(crate) fn table(server: &Arc<TestPostgres>, store: &TestStore) -> String {
-    format!("url = {:?}\nschema = {:?}\n", server.url(), store.schema().as_str())
+    (store.table(), store)
 }
 
 /// A letter about a pothole that is like no other.

@@ -16,6 +16,9 @@ use crate::{Result, SchemaName, StoreError, error::TOO_OLD, settle::Recent};
 /// The oldest server that will do: `server_version_num` of 14.0.
 const OLDEST_SERVER: u32 = 140_000;
 
+/// How long [`Store::close`] waits for calls that have not ended.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -158,10 +161,15 @@ impl Store {
         }
     }
 
-    /// Closes every connection; whoever still wants one gets [`StoreError::Unavailable`].
+    /// Closes every connection; whoever still wants one gets [`StoreError::Unavailable`]. A call that does not end (a lock, a
+    /// network that swallows everything) is left behind after a second: whether it was done stays unknown, as after a cut.
     pub async fn close(&self) {
-        self.pool.close().await;
-        self.lease_pool.close().await;
+        let all = async { tokio::join!(self.pool.close(), self.lease_pool.close()) };
+        if tokio::time::timeout(FAREWELL, all).await.is_err() {
+            tracing::warn!(
+                "a call to the database did not end in time; it is left behind, nothing is lost by that"
+            );
+        }
     }
 }
 

@@ -36,6 +36,7 @@ pub struct ChaosProxy {
     pub port: u16,
     plan: Arc<watch::Sender<Plan>>,
     connections: watch::Receiver<u64>,
+    silenced: Arc<watch::Sender<u64>>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -47,16 +48,17 @@ impl ChaosProxy {
         let plan =
             Arc::new(watch::Sender::new(Plan { mode: Mode::Open, generation: 0, limit: None, stall: false }));
         let (count, connections) = watch::channel(0);
-        let plans = Arc::clone(&plan);
+        let silenced = Arc::new(watch::Sender::new(0));
+        let (plans, count_silenced) = (Arc::clone(&plan), Arc::clone(&silenced));
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 count.send_modify(|n| *n += 1);
                 if plans.borrow().mode != Mode::Cut {
-                    tokio::spawn(connection(near, port, plans.subscribe()));
+                    tokio::spawn(connection(near, port, plans.subscribe(), Arc::clone(&count_silenced)));
                 }
             }
         });
-        Ok(Self { port: own, plan, connections, _task: AbortOnDropHandle::new(task) })
+        Ok(Self { port: own, plan, connections, silenced, _task: AbortOnDropHandle::new(task) })
     }
 
     /// Ends every connection; new ones work.
@@ -99,9 +101,24 @@ impl ChaosProxy {
         // the sender lives as long as the task
         let _ = self.connections.clone().wait_for(|now| *now >= n).await;
     }
+
+    /// How many connections have fallen silent by [`Self::stall_after`].
+    pub fn silenced(&self) -> u64 {
+        *self.silenced.borrow()
+    }
+
+    /// Waits until so many connections have fallen silent by [`Self::stall_after`].
+    pub async fn until_silenced(&self, n: u64) {
+        let _ = self.silenced.subscribe().wait_for(|now| *now >= n).await;
+    }
 }
 
-async fn connection(near: TcpStream, port: u16, plans: watch::Receiver<Plan>) {
+async fn connection(
+    near: TcpStream,
+    port: u16,
+    plans: watch::Receiver<Plan>,
+    silenced: Arc<watch::Sender<u64>>,
+) {
     let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
     let born = *plans.borrow();
     let (near_read, near_write) = near.into_split();
@@ -109,8 +126,8 @@ async fn connection(near: TcpStream, port: u16, plans: watch::Receiver<Plan>) {
     let mut ending = plans.clone();
     tokio::select! {
         _ = ending.wait_for(|p| p.generation != born.generation) => {}
-        () = pump(near_read, far_write, plans.clone(), None, false) => {}
-        () = pump(far_read, near_write, plans, born.limit, born.stall) => {}
+        () = pump(near_read, far_write, plans.clone(), None, None) => {}
+        () = pump(far_read, near_write, plans, born.limit, born.stall.then_some(&silenced)) => {}
     }
 }
 
@@ -119,7 +136,7 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     mut plans: watch::Receiver<Plan>,
     mut limit: Option<u64>,
-    stall: bool,
+    silenced: Option<&watch::Sender<u64>>,
 ) {
     let mut buf = vec![0; 16 * 1024];
     loop {
@@ -132,7 +149,8 @@ async fn pump(
             return;
         }
         if allowed < n {
-            if stall {
+            if let Some(silenced) = silenced {
+                silenced.send_modify(|n| *n += 1);
                 std::future::pending::<()>().await;
             }
             return;

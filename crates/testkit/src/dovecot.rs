@@ -23,7 +23,7 @@ use tokio::{
 pub use crate::certificates::made as certificates;
 use crate::ports::Port;
 
-/// The password of every user.
+/// The password of every user, until [`Dovecot::set_password`].
 pub const PASSWORD: &str = "perché no?";
 /// Users that exist.
 pub const USERS: [&str; 3] = ["urp", "tributi", "bulk"];
@@ -129,7 +129,7 @@ impl Dovecot {
         fs::write(self.path("cert.pem"), cert)?;
         fs::write(self.path("key.pem"), key)?;
         self.own(&self.path("key.pem"))?;
-        let users: String = USERS.map(|user| format!("{user}:{{PLAIN}}{PASSWORD}::::::\n")).concat();
+        let users: String = USERS.map(|user| line_of(user, PASSWORD)).concat();
         fs::write(self.path("users"), users)?;
         let (uid, gid) = self
             .owner
@@ -327,6 +327,21 @@ impl Dovecot {
         copy_all(copy, &mailbox)
     }
 
+    /// Gives a user another password, as its provider does when the old one has expired. Sessions that are open stay.
+    pub fn set_password(&self, user: &str, password: &str) -> io::Result<()> {
+        let users = fs::read_to_string(self.path("users"))?;
+        let changed: String = users
+            .lines()
+            .map(|line| match line.split_once(':') {
+                Some((name, _)) if name == user => line_of(user, password),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        // Whole or not at all: somebody may log in at this moment.
+        fs::write(self.path("users.new"), changed)?;
+        fs::rename(self.path("users.new"), self.path("users"))
+    }
+
     /// Gives a folder another UIDVALIDITY: every letter gets a new UID, as after a restore. Only while the server is stopped.
     pub fn set_uidvalidity(&self, user: &str, folder: &str, value: u32) -> io::Result<()> {
         let dir = self.maildir(user, folder)?;
@@ -341,6 +356,11 @@ impl Dovecot {
         fs::write(&list, format!("3 V{value} N1 G{value:032x}\n"))?;
         self.own(&list)
     }
+}
+
+/// A user's line in the file of users.
+fn line_of(user: &str, password: &str) -> String {
+    format!("{user}:{{PLAIN}}{password}::::::\n")
 }
 
 /// With owners and times.

@@ -33,6 +33,8 @@ use crate::{
 
 /// How long anything may take before a test gives up. Generous: machines are slow at times, and no test measures time.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+/// How often it is looked whether something has come.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a mailbox of the configuration is to be like.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Mailbox {
     pub port: u16,
     /// `implicit`, `starttls` or `none`.
     pub tls: String,
+    /// The file of its password, in the configuration directory.
+    pub password_file: String,
     /// Folders that are watched.
     pub folders: Vec<String>,
     /// `after = ...`.
@@ -65,6 +69,7 @@ impl Mailbox {
             user: user.to_owned(),
             port: dovecot.imaps,
             tls: "implicit".to_owned(),
+            password_file: "password".to_owned(),
             folders: vec!["INBOX".to_owned()],
             after: "keep".to_owned(),
             start: "all".to_owned(),
@@ -95,6 +100,19 @@ impl Mailbox {
         self.port = port;
         "none".clone_into(&mut self.tls);
         self
+    }
+    /// Its section of the configuration.
+    pub fn section(&self) -> String {
+        let Self { name, user, port, tls, password_file, oauth, folders, after, start, more } = self;
+        let ca = if tls == "none" { "" } else { "ca_file = \"ca.pem\"" };
+        let (password, oauth) = match oauth {
+            None => (format!("password_file = {password_file:?}"), String::new()),
+            Some(oauth) => (String::new(), format!("[email.oauth]\n{oauth}")),
+        };
+        format!(
+            "[[email]]\nname = {name:?}\nhost = \"127.0.0.1\"\nport = {port}\ntls = {tls:?}\n{ca}\nuser = {user:?}\n\
+             {password}\nfolders = {folders:?}\nafter = {after:?}\nstart = {start:?}\n{more}\n{oauth}\n"
+        )
     }
 }
 
@@ -128,9 +146,8 @@ impl Said {
 }
 
 impl Installation {
-    /// The default configuration with these mailboxes; `database` is the content of `[database]` (empty: the private
-    /// PostgreSQL). `program` is the binary.
-    pub fn new(program: &Path, database: &str, dovecot: Option<&Dovecot>, mailboxes: &[Mailbox]) -> Self {
+    /// The default sectors and rules, without a smista.toml yet. `program` is the binary.
+    pub fn bare(program: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("sm").tempdir_in("/tmp").expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         let this = Self { dir, program: program.to_owned() };
@@ -143,40 +160,43 @@ impl Installation {
             let name = path.file_name().expect("a name");
             fs::copy(&path, this.config().join("rules").join(name)).expect("a rule file");
         }
+        this
+    }
+
+    /// The default configuration with these mailboxes; `database` is the content of `[database]` (empty: the private
+    /// PostgreSQL). `program` is the binary.
+    pub fn new(program: &Path, database: &str, dovecot: Option<&Dovecot>, mailboxes: &[Mailbox]) -> Self {
+        let this = Self::bare(program);
         if let Some(dovecot) = dovecot {
             fs::copy(dovecot.ca_file(), this.config().join("ca.pem")).expect("the CA");
         }
-        for (name, secret) in [("password", PASSWORD), ("client-secret", CLIENT_SECRET)] {
-            let path = this.config().join(name);
-            fs::write(&path, secret).expect("a secret's file");
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode");
-        }
+        this.secret("password", PASSWORD);
+        this.secret("client-secret", CLIENT_SECRET);
         this.configure(database, mailboxes);
         this
     }
 
     /// Writes smista.toml.
     pub fn configure(&self, database: &str, mailboxes: &[Mailbox]) {
+        self.configure_channels(database, &mailboxes.iter().map(Mailbox::section).collect::<String>());
+    }
+
+    /// Writes smista.toml with these sections of channels.
+    pub fn configure_channels(&self, database: &str, sections: &str) {
         let (state, run) =
             (self.dir.path().join("state").display().to_string(), self.run_dir().display().to_string());
-        let mut text = format!(
+        let text = format!(
             "[comune]\nname = \"Gubbio\"\npatron = \"05-16\"\ndomains = [\"comune.gubbio.pg.it\"]\n\n\
-             [state]\ndir = {state:?}\nrun_dir = {run:?}\n\n[database]\n{database}\n\n"
+             [state]\ndir = {state:?}\nrun_dir = {run:?}\n\n[database]\n{database}\n\n{sections}"
         );
-        for m in mailboxes {
-            let (password, oauth) = match &m.oauth {
-                None => ("password_file = \"password\"\n", String::new()),
-                Some(oauth) => ("", format!("[email.oauth]\n{oauth}")),
-            };
-            let ca = if m.tls == "none" { String::new() } else { "ca_file = \"ca.pem\"".to_owned() };
-            let _ = write!(
-                text,
-                "[[email]]\nname = {:?}\nhost = \"127.0.0.1\"\nport = {}\ntls = {:?}\n{ca}\nuser = {:?}\n\
-                 {password}folders = {:?}\nafter = {:?}\nstart = {:?}\n{}\n{oauth}\n",
-                m.name, m.port, m.tls, m.user, m.folders, m.after, m.start, m.more
-            );
-        }
         fs::write(self.config().join("smista.toml"), text).expect("smista.toml");
+    }
+
+    /// Writes a file of the configuration directory that only its owner may read.
+    pub fn secret(&self, name: &str, text: &str) {
+        let path = self.config().join(name);
+        fs::write(&path, text).expect("a secret's file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
     }
 
     /// The configuration directory.
@@ -240,6 +260,12 @@ impl Installation {
         rows.as_array()?.iter().find(|row| row["channel"] == channel).cloned()
     }
 
+    /// What the daemon says of itself (`status --json`); null while it does not answer.
+    pub fn status(&self) -> Value {
+        let said = self.run(&["status", "--json"]);
+        serde_json::from_str(&said.out).map_or(Value::Null, |status: Value| status["daemon"].clone())
+    }
+
     /// A number of the ledger's row of a channel; -1 while it cannot be asked.
     pub fn count(&self, channel: &str, what: &str) -> i64 {
         self.ledger(channel).and_then(|row| row[what].as_i64()).unwrap_or(-1)
@@ -272,7 +298,7 @@ impl Installation {
     /// When it does not hold within [`PATIENCE`]; the daemons' logs are shown.
     pub async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
         let wait = async {
-            let mut ticks = tokio::time::interval(Duration::from_millis(50));
+            let mut ticks = tokio::time::interval(LOOK_EVERY);
             loop {
                 ticks.tick().await;
                 if done() {
@@ -281,8 +307,33 @@ impl Installation {
             }
         };
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("not within {PATIENCE:?}: {what}\n{}", self.logs());
+            self.give_up(what);
         }
+    }
+
+    /// Waits until `lacks` says that nothing is lacking.
+    ///
+    /// # Panics
+    /// When something still lacks after [`PATIENCE`]; it is shown, with the daemons' logs.
+    pub async fn until_nothing_lacks(&self, what: &str, mut lacks: impl AsyncFnMut() -> Option<String>) {
+        let mut lacking = String::new();
+        let wait = async {
+            let mut ticks = tokio::time::interval(LOOK_EVERY);
+            loop {
+                ticks.tick().await;
+                match lacks().await {
+                    Some(still) => lacking = still,
+                    None => return,
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            self.give_up(&format!("{what}; lacking: {lacking}"));
+        }
+    }
+
+    fn give_up(&self, what: &str) -> ! {
+        panic!("not within {PATIENCE:?}: {what}\n{}", self.logs())
     }
 
     /// The ends of all daemons' logs.
@@ -330,6 +381,21 @@ impl Daemon {
     pub fn terminate(mut self) -> i32 {
         self.signal(Signal::SIGTERM);
         self.child.wait().expect("ended").code().unwrap_or(-1)
+    }
+
+    /// SIGTERM; gives the exit code, or nothing when it has not ended in time. Then it is killed, as systemd does.
+    pub async fn terminate_within(mut self, limit: Duration) -> Option<i32> {
+        self.signal(Signal::SIGTERM);
+        let end = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                ticks.tick().await;
+                if let Some(status) = self.child.try_wait().expect("its state") {
+                    return status.code().unwrap_or(-1);
+                }
+            }
+        };
+        tokio::time::timeout(limit, end).await.ok()
     }
 
     /// SIGSTOP: it stands still, its connections stay open.

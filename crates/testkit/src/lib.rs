@@ -5,9 +5,13 @@ pub mod bench;
 pub mod certificates;
 pub mod chaos_proxy;
 #[cfg(feature = "database")]
+pub mod conformance;
+#[cfg(feature = "database")]
 pub mod crashes;
 pub mod cyrus;
 pub mod dovecot;
+#[cfg(feature = "database")]
+mod held;
 pub mod imap_client;
 pub mod installation;
 pub mod mail_server;

@@ -337,6 +337,20 @@ impl TestStore {
         &self.server
     }
 
+    /// `[database]` of a configuration for this schema.
+    pub fn table(&self) -> String {
+        self.table_at(&self.server.url())
+    }
+
+    /// The same through a port of 127.0.0.1, which may be a proxy's ([`TestPostgresOptions::tcp`]).
+    pub fn table_through(&self, port: u16) -> String {
+        self.table_at(&self.server.tcp_url(port))
+    }
+
+    fn table_at(&self, url: &str) -> String {
+        format!("url = {url:?}\nschema = {:?}\n", self.schema().as_str())
+    }
+
     /// A second pool on the same schema: another daemon.
     pub async fn another(&self) -> Store {
         Store::connect(self.store.options().clone()).await.expect("a second pool")

@@ -17,16 +17,15 @@ mod moment;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
 use smista_domain::Digest;
 
-use self::moment::Held;
 pub use self::moment::Moment;
 use crate::{
     dovecot::Dovecot,
+    held::Held,
     installation::{Installation, Mailbox},
     postgres::{TestPostgres, TestStore},
 };
@@ -160,7 +159,7 @@ impl Round<'_> {
                 Moment::Anyhow => false,
                 Moment::Connecting => number(self.store, EPOCH).await > self.epoch,
                 Moment::Accepting | Moment::Settling => match &mut held {
-                    Some(held) => held.reached(Duration::ZERO).await,
+                    Some(held) => held.stands().await,
                     None => false,
                 },
                 Moment::Committed | Moment::BeforeTelling | Moment::Told => new >= wanted,
@@ -200,13 +199,11 @@ pub async fn rounds_seen(
 ) -> Tally {
     let dovecot = Dovecot::start().await.expect("Dovecot");
     let store = TestStore::on(TestPostgres::shared().await).await;
-    let server = Arc::clone(store.server());
-    let table = format!("url = {:?}\nschema = {:?}\n", server.url(), store.schema().as_str());
     let mut mailbox = Mailbox::of(&dovecot, "urp").after(policy);
     if policy == "delete" {
         mailbox.more.push_str("\ndelete_after_days = 0");
     }
-    let town = Installation::new(program, &table, Some(&dovecot), &[mailbox]);
+    let town = Installation::new(program, &store.table(), Some(&dovecot), &[mailbox]);
     let mut tally = Tally::default();
     let mut round = Round {
         store: &store,
@@ -226,7 +223,7 @@ pub async fn rounds_seen(
         (0..first).for_each(|_| round.deliver(random));
         let mut moment = Moment::all(policy)[random.usize(..Moment::all(policy).len())];
         let held = match moment.lock() {
-            Some(lock) if lock.at_once => Some(Held::take(&store, lock).await),
+            Some(lock) if moment.locked_at_once() => Some(Held::take(&store, lock).await),
             _ => None,
         };
         let patience = match moment {
