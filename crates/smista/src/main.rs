@@ -20,6 +20,7 @@ mod status;
 mod supervisor;
 mod town;
 mod watched;
+mod webhooks;
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
