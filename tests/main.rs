@@ -23,3 +23,4 @@ mod pec;
 mod privacy;
 mod support;
 mod threads;
+mod webhooks;

@@ -14,3 +14,4 @@ pub mod ports;
 #[cfg(feature = "database")]
 pub mod postgres;
 pub mod scripted_imap;
+pub mod webhooks;
