@@ -15,7 +15,7 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use smista_domain::{ChannelName, Delivery, Intake, Upstream};
+use smista_domain::{ChannelName, Delivery, Intake, IntakeError, Upstream};
 use smista_meta::{
     MetaSettings, signature,
     signature::SignatureError,
@@ -115,7 +115,7 @@ impl<I: Intake> MetaHook<I> {
         let mut sorted: Vec<(ChannelName, Vec<Delivery>)> = Vec::new();
         for piece in pieces {
             let Some(channel) = self.settings.channel_of(&piece.account) else {
-                self.traffic.stranger(&piece.account);
+                self.traffic.stranger(stranger(&piece));
                 continue;
             };
             let delivery = delivery(channel, piece, now);
@@ -132,15 +132,40 @@ impl<I: Intake> MetaHook<I> {
         let _turn = self.committing.acquire().await.map_err(|_| Refusal::Busy)?;
         for (channel, deliveries) in sorted {
             let intake = (self.intake)(&channel).ok_or(Refusal::Database)?;
-            match intake.accept(deliveries, None).await {
-                Ok(accepted) => self.traffic.accepted(&channel, accepted.new),
-                Err(error) => {
-                    tracing::warn!(channel.name = %channel, error = smista_domain::chain(&error), "not taken in: Meta will send it again");
-                    return Err(Refusal::Database);
-                }
-            }
+            self.hand_over(&intake, &channel, deliveries).await?;
         }
         Ok(())
+    }
+
+    /// Hands over in one call. Only what the database refuses for its content is halved, until the one that it will not take is alone:
+    /// the others are committed, and that one is told to be sent again.
+    async fn hand_over(
+        &self,
+        intake: &I,
+        channel: &ChannelName,
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), Refusal> {
+        let (mut left, mut refused) = (vec![deliveries], false);
+        while let Some(batch) = left.pop() {
+            let error = match intake.accept(batch.clone(), None).await {
+                Ok(accepted) => {
+                    self.traffic.accepted(channel, accepted.new);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            tracing::warn!(channel.name = %channel, error = smista_domain::chain(&error), updates = batch.len(), "not taken in");
+            if !matches!(error, IntakeError::Refused(_)) {
+                return Err(Refusal::Database);
+            }
+            if batch.len() > 1 {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                left.extend([second.to_vec(), first.to_vec()]);
+            } else {
+                refused = true;
+            }
+        }
+        if refused { Err(Refusal::Database) } else { Ok(()) }
     }
 
     async fn take(self: &Arc<Self>, request: Request) -> Result<(), Refusal> {
@@ -168,6 +193,16 @@ impl<I: Intake> MetaHook<I> {
         });
         let sorted = worked.await.map_err(|_| Refusal::Busy)??;
         tokio::time::timeout(COMMIT_WITHIN, self.commit(sorted)).await.map_err(|_| Refusal::Database)?
+    }
+}
+
+/// What is said of an update that is for nobody here: the page's id. Of what is no page's or account's (`user`) the id is a person's.
+fn stranger(piece: &Piece) -> &str {
+    let id = piece.account.as_str();
+    match piece.object.as_str() {
+        "" | "page" | "instagram" if id.bytes().all(|b| b.is_ascii_digit()) => id,
+        "" | "page" | "instagram" => "",
+        object => object,
     }
 }
 
@@ -228,3 +263,6 @@ async fn receive<I: Intake>(State(hook): State<Arc<MetaHook<I>>>, request: Reque
         Err(why) => hook.refuse(why),
     }
 }
+
+#[cfg(test)]
+mod tests;

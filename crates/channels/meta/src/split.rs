@@ -22,6 +22,8 @@ pub const MAX_PIECES: usize = 20_000;
 /// One update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
+    /// What the body says that it is about: `page`, `instagram`, `user` ... Empty where it does not say.
+    pub object: String,
     /// The page or account that it is for (`entry.id`). Empty where the body does not say.
     pub account: String,
     /// Where it comes from: the field of a change (`feed`, `comments`), `messaging`, `standby`, else `other`.
@@ -139,6 +141,7 @@ fn push(pieces: &mut Vec<Piece>, origin: Origin<'_>, item: Value) -> Result<(), 
         "object": origin.object, "entry": origin.account, "time": origin.time, "via": origin.via, "item": item,
     });
     pieces.push(Piece {
+        object: origin.object.as_str().filter(|object| is_word(object)).unwrap_or_default().to_owned(),
         account: origin.account.unwrap_or_default().to_owned(),
         scope,
         time: origin.time.and_then(value::instant),
@@ -148,7 +151,7 @@ fn push(pieces: &mut Vec<Piece>, origin: Origin<'_>, item: Value) -> Result<(), 
     Ok(())
 }
 
-/// A field's name as Meta writes them.
+/// The name of a field or an object as Meta writes them.
 fn is_word(field: &str) -> bool {
     field.len() <= 60 && field.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
