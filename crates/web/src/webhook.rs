@@ -44,10 +44,13 @@ const MAX_CHALLENGE: usize = 1_000;
 /// Meta tries again for 36 hours; a time further back is that of a test, or a clock's mistake.
 const LATE: SignedDuration = SignedDuration::from_hours(48);
 
+/// Gives where a channel's deliveries go; `None` while the database is away.
+type Intakes<I> = Box<dyn Fn(&ChannelName) -> Option<I> + Send + Sync>;
+
 /// The webhook of one app.
 pub struct MetaHook<I> {
     settings: Arc<MetaSettings>,
-    intake: Box<dyn Fn(&ChannelName) -> Option<I> + Send + Sync>,
+    intake: Intakes<I>,
     clock: fn() -> Timestamp,
     traffic: Arc<Traffic>,
     bounds: Bounds,
@@ -169,12 +172,12 @@ impl<I: Intake> MetaHook<I> {
     }
 
     async fn take(self: &Arc<Self>, request: Request) -> Result<(), Refusal> {
-        let (head, body) = request.into_parts();
-        let header = head.headers.get(signature::HEADER).map(|value| value.as_bytes().to_vec());
+        let (parts, body) = request.into_parts();
+        let header = parts.headers.get(signature::HEADER).map(|value| value.as_bytes().to_vec());
         if header.is_none() {
             return Err(Refusal::NoSignature);
         }
-        let announced = head.headers.get(header::CONTENT_LENGTH);
+        let announced = parts.headers.get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
         let held = body::read(body, announced, &self.bounds).await.map_err(|unread| match unread {
             Unread::TooLarge => Refusal::TooLarge,

@@ -72,13 +72,13 @@ pub fn split(body: &[u8]) -> Result<Vec<Piece>, SplitError> {
             push(
                 &mut pieces,
                 Origin { object: &Value::Null, account: account.as_deref(), time: None, via: "bare" },
-                bare,
+                &bare,
             )?;
         }
         other => push(
             &mut pieces,
             Origin { object: &Value::Null, account: None, time: None, via: "other" },
-            other,
+            &other,
         )?,
     }
     Ok(pieces)
@@ -108,17 +108,17 @@ fn split_entry(pieces: &mut Vec<Piece>, object: &Value, entry: Value) -> Result<
     let origin = |via| Origin { object, account: account.as_deref(), time: time.as_ref(), via };
     let mut entry = match entry {
         Value::Object(entry) => entry,
-        other => return push(pieces, origin("other"), other),
+        other => return push(pieces, origin("other"), &other),
     };
     let mut known = false;
     for via in ["changes", "messaging", "standby"] {
         let items = entry.remove(via);
         known |= items.is_some();
         for item in listed(items) {
-            push(pieces, origin(via), item)?;
+            push(pieces, origin(via), &item)?;
         }
     }
-    if known { Ok(()) } else { push(pieces, origin("other"), without_time(entry)) }
+    if known { Ok(()) } else { push(pieces, origin("other"), &without_time(entry)) }
 }
 
 /// An entry of unknown shape: its `time` stands beside it, and must not be part of its digest.
@@ -127,16 +127,16 @@ fn without_time(mut entry: Map<String, Value>) -> Value {
     Value::Object(entry)
 }
 
-fn push(pieces: &mut Vec<Piece>, origin: Origin<'_>, item: Value) -> Result<(), SplitError> {
+fn push(pieces: &mut Vec<Piece>, origin: Origin<'_>, item: &Value) -> Result<(), SplitError> {
     if pieces.len() >= MAX_PIECES {
         return Err(SplitError::TooMany);
     }
     let scope = match origin.via {
-        "changes" | "bare" => value::text(&item, "field").filter(|field| is_word(field)).unwrap_or("other"),
+        "changes" | "bare" => value::text(item, "field").filter(|field| is_word(field)).unwrap_or("other"),
         via => via,
     };
     let scope = scope.to_owned();
-    let key = DeliveryKey(key::of(&item, origin.via));
+    let key = DeliveryKey(key::of(item, origin.via));
     let bytes = json!({
         "object": origin.object, "entry": origin.account, "time": origin.time, "via": origin.via, "item": item,
     });
