@@ -25,3 +25,4 @@ mod pec;
 mod privacy;
 mod support;
 mod threads;
+mod webhooks;

@@ -54,6 +54,7 @@ fn scripted(server: &ScriptedImap, name: &str) -> Mailbox {
         folders: vec!["INBOX".to_owned()],
         after: "keep".to_owned(),
         start: "all".to_owned(),
+        password_file: "password".to_owned(),
         more: "poll_secs = 5".to_owned(),
         oauth: None,
     }

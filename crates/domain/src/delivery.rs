@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::names::ChannelName;
 
 /// What identifies a delivery within its channel; unique there. E-mail: `FOLDER/UIDVALIDITY/UID`; an imported letter:
-/// `sha256:...`. A delivery may gain further keys (the same letter under a new UID after a UIDVALIDITY change).
+/// `sha256:...`; Meta: identity, verb, version (docs/reference/meta.md). A delivery may gain further keys (the same letter under a new UID after a UIDVALIDITY change).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeliveryKey(pub String);

@@ -182,6 +182,22 @@ pub enum IgnoreReason {
     /// Certified mail: a receipt of a kind that is not known.
     #[serde(rename = "pec-ricevuta")]
     PecReceipt,
+    /// A post or comment of our own page or account.
+    OwnPost,
+    /// A message that we sent, as Meta tells everybody who listens.
+    Echo,
+    /// A like, a reaction, stars without words.
+    Reaction,
+    /// A message of ours was delivered or read.
+    Seen,
+    /// Who wrote it took it back.
+    Withdrawn,
+    /// A page's administrator hid, showed or blocked something.
+    Moderation,
+    /// Something that happened at Meta and that nobody wrote.
+    MetaEvent,
+    /// Something of Meta's that this version does not know.
+    MetaUnknown,
 }
 
 impl IgnoreReason {
@@ -201,6 +217,14 @@ impl IgnoreReason {
             Self::PecTakenInCharge => "pec-presa-in-carico",
             Self::PecVirus => "pec-virus",
             Self::PecReceipt => "pec-ricevuta",
+            Self::OwnPost => "own-post",
+            Self::Echo => "echo",
+            Self::Reaction => "reaction",
+            Self::Seen => "seen",
+            Self::Withdrawn => "withdrawn",
+            Self::Moderation => "moderation",
+            Self::MetaEvent => "meta-event",
+            Self::MetaUnknown => "meta-unknown",
         }
     }
 }

@@ -22,7 +22,8 @@ fn samples(kind: &str) -> Vec<PathBuf> {
 fn is_ours(dir: &Path) -> bool {
     let main = fs::read(dir.join("smista.toml")).unwrap_or_default();
     let main = String::from_utf8_lossy(&main).into_owned();
-    !dir.join("rules").is_dir() && !main.contains("[email") && !main.contains("[database")
+    !dir.join("rules").is_dir()
+        && ["[email", "[database", "[meta", "[pec"].iter().all(|other| !main.contains(other))
 }
 
 fn variables(dir: &Path) -> Environment {
@@ -33,7 +34,7 @@ fn variables(dir: &Path) -> Environment {
 fn check(dir: &Path, lang: Lang) -> (Option<Town>, String) {
     let mut loaded = load(dir.to_owned(), variables(dir));
     let town = Town::read(&mut loaded.root);
-    loaded.root.ignore(&["database", "email"]);
+    loaded.root.ignore(&["database", "email", "meta", "pec"]);
     loaded.root.finish();
     if let Some(sectors) = loaded.sectors {
         let queue = town.as_ref().map_or_else(Queue::default, |t| t.queue.clone());
@@ -100,7 +101,7 @@ fn nothing_is_said_of_valid_ones() {
         let town = town.expect("valid");
         let name = dir.file_name().and_then(|n| n.to_str()).expect("named");
         let expected = match name {
-            "ambiente" | "casella" | "minima" | "modulo" | "resti-di-editor" => "Gubbio",
+            "ambiente" | "casella" | "minima" | "modulo" | "pec" | "resti-di-editor" => "Gubbio",
             _ => "Città di Castello",
         };
         assert_eq!(town.comune.name, expected, "{name}");

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::{Value, json};
 use smista_domain::{ChannelName, KindId, Lang, SectorId};
 use smista_email::{EmailSettings, PecSettings, read::ReadSettings};
+use smista_meta::{MetaSettings, read::ReadSettings as MetaReadSettings};
 use smista_settings::{
     Diagnostic, Diagnostics, Environment, FileId, Loaded, Queue, Section, Sectors, Severity, Sources, Span,
     Town, codes, find_config_dir, load, parse, render, sort, summary, to_json,
@@ -18,6 +19,7 @@ pub(crate) struct Configuration {
     pub(crate) database: DatabaseSettings,
     pub(crate) mailboxes: Vec<EmailSettings>,
     pub(crate) pec: PecSettings,
+    pub(crate) meta: Option<MetaSettings>,
     pub(crate) ruleset: Option<Ruleset>,
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn read(
         .collect();
     EmailSettings::check_all(&mailboxes, &diagnostics);
     let pec = root.table("pec").map_or_else(|| Some(PecSettings::default()), PecSettings::read);
+    let meta = root.table("meta").map_or(Some(None), |section| MetaSettings::read(section).map(Some));
     root.finish();
     let sectors_file = sectors.as_ref().and_then(Section::start).map(|span| span.file);
     let files = texts(&sources, sectors_file, &rule_files);
@@ -102,14 +105,17 @@ pub(crate) fn read(
     };
     // A password that cannot be read (here: the daemon's credentials may be its alone) stops its own mailbox only.
     let errors = || all.iter().filter(|d| d.severity == Severity::Error && d.code != codes::SECRET_MISSING);
-    let configuration = match (town, database, pec) {
-        (Some(town), Some(database), Some(pec)) if errors().all(of_rules) => Some(Configuration {
-            town,
-            database,
-            mailboxes: mailboxes.into_iter().map(|(settings, _)| settings).collect(),
-            pec,
-            ruleset: ruleset.filter(|_| errors().next().is_none()),
-        }),
+    let configuration = match (town, database, pec, meta) {
+        (Some(town), Some(database), Some(pec), Some(meta)) if errors().all(of_rules) => {
+            Some(Configuration {
+                town,
+                database,
+                mailboxes: mailboxes.into_iter().map(|(settings, _)| settings).collect(),
+                pec,
+                meta,
+                ruleset: ruleset.filter(|_| errors().next().is_none()),
+            })
+        }
         _ => None,
     };
     (configuration, Findings { all, sources })
@@ -213,6 +219,7 @@ impl Configuration {
                 forms: self.mailboxes.iter().flat_map(|m| m.forms.iter().cloned()).collect(),
                 ..common
             },
+            meta: self.meta.as_ref().map(MetaSettings::reading).unwrap_or_default(),
         }
     }
 }
@@ -224,6 +231,7 @@ pub(crate) struct Readings {
     /// How many letters of one sender within ten minutes are still no flood; 0: any number.
     floods: BTreeMap<ChannelName, u32>,
     others: ReadSettings,
+    meta: MetaReadSettings,
 }
 
 impl Readings {
@@ -240,6 +248,11 @@ impl Readings {
     /// True for an address of the administration's own domains.
     pub(crate) fn is_internal(&self, address: &str) -> bool {
         self.others.is_internal(address)
+    }
+
+    /// How what Facebook and Instagram send is read.
+    pub(crate) fn meta(&self) -> &MetaReadSettings {
+        &self.meta
     }
 
     /// The settings of what is no mailbox.

@@ -38,6 +38,7 @@ use crate::{
     status::Speaker,
     supervisor::Supervisor,
     town::Town,
+    webhooks,
 };
 
 /// How long stopping may take before what is left is abandoned (it is safe: nothing is told upstream before its commit).
@@ -104,6 +105,12 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     tasks.spawn(watchdog(beats.clone(), stop.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status("waiting for the database")]);
 
+    let opened: webhooks::Opened = Arc::default();
+    if let Some(meta) = configuration.meta.clone() {
+        let address = configuration.town.http.public;
+        tasks.spawn(webhooks::run(meta, address, opened.clone(), health.clone(), stop.clone()));
+    }
+
     let Some(database) = open(&configuration, &health, &stop).await? else {
         tasks.shutdown().await;
         return Ok(());
@@ -135,6 +142,8 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
         one_large: budget.large(),
         beats,
     };
+    register(&configuration, &store).await;
+    let _ = opened.set((store.clone(), handover.clone()));
     // Channels stop first; what they committed is settled by the pipeline until its own stop.
     let channels_stop = stop.child_token();
     let mut channels =
@@ -167,6 +176,16 @@ pub(crate) async fn run(configuration: Configuration, environment: Environment) 
     database.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Makes the rows of channels that are pushed to, so that the ledger shows those, too, that never had anything.
+async fn register(configuration: &Configuration, store: &Store) {
+    let names: Vec<_> = configuration.meta.iter().flat_map(|m| &m.accounts).map(|a| a.name.clone()).collect();
+    if !names.is_empty()
+        && let Err(error) = store.register_channels(&names).await
+    {
+        tracing::info!(error = error.chain(), "not registered yet: the first delivery does it");
+    }
 }
 
 /// Starts the keeper of every configured channel.

@@ -55,6 +55,8 @@ pub(crate) enum ChannelState {
     Connected,
     /// Everything that upstream had is committed.
     CaughtUp,
+    /// What is sent to it is taken in: nothing is fetched.
+    Listening,
     /// The last run failed; it is tried again.
     Failing,
     /// We are stopping.
@@ -74,6 +76,9 @@ pub(crate) struct ChannelStatus {
     pub(crate) caught_up_at: Option<Timestamp>,
     /// The last error, until the next success.
     pub(crate) error: Option<String>,
+    /// Of a channel that is pushed to: how many deliveries have come by webhook since this daemon's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook: Option<u64>,
 }
 
 #[derive(Default)]
@@ -94,6 +99,7 @@ impl State {
             since: now,
             caught_up_at: None,
             error: None,
+            webhook: None,
         })
     }
 }
@@ -184,6 +190,12 @@ impl Health {
         entry.error = error;
     }
 
+    /// A channel that is pushed to: what it is doing, and how much has come by webhook.
+    pub(crate) fn pushed(&self, name: &ChannelName, next: ChannelState, webhook: u64) {
+        self.channel(name, next, None);
+        self.lock().entry(name, clock::now()).webhook = Some(webhook);
+    }
+
     /// A channel has everything that upstream had at that time.
     pub(crate) fn caught_up(&self, name: &ChannelName, at: Timestamp) {
         self.channel(name, ChannelState::CaughtUp, None);
@@ -238,6 +250,11 @@ impl Health {
                  disk is not full.",
             ),
         );
+    }
+
+    /// Whether it is known that the database does not answer.
+    pub(crate) fn is_database_away(&self) -> bool {
+        self.lock().conditions.contains_key(&("database-away".to_owned(), String::new()))
     }
 
     /// The database answered.

@@ -21,6 +21,7 @@ mod status;
 mod supervisor;
 mod town;
 mod watched;
+mod webhooks;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -96,18 +96,18 @@ impl Town {
     }
 
     fn read(&self, channel: &ChannelName, claimed: &Claimed) -> Result<Reading, String> {
+        let delivery = Delivery {
+            channel: channel.clone(),
+            scope: claimed.scope.clone(),
+            key: DeliveryKey(String::new()),
+            bytes: claimed.bytes.clone(),
+            received_at: claimed.received_at,
+            upstream: Upstream::Void,
+            facts: claimed.facts.clone(),
+            recognise: false,
+        };
         match channel.kind() {
             ChannelKind::Email => {
-                let delivery = Delivery {
-                    channel: channel.clone(),
-                    scope: claimed.scope.clone(),
-                    key: DeliveryKey(String::new()),
-                    bytes: claimed.bytes.clone(),
-                    received_at: claimed.received_at,
-                    upstream: Upstream::Void,
-                    facts: claimed.facts.clone(),
-                    recognise: false,
-                };
                 let reopened;
                 let mut settings = self.readings.of(channel);
                 if claimed.reopened() {
@@ -116,7 +116,12 @@ impl Town {
                 }
                 smista_email::read::read(&delivery, settings).map_err(|unreadable| unreadable.to_string())
             }
-            kind @ (ChannelKind::Meta | ChannelKind::Phone | ChannelKind::Desk) => {
+            ChannelKind::Meta => {
+                let mut settings = self.readings.meta().clone();
+                settings.keep_everything = claimed.reopened();
+                smista_meta::read::read(&delivery, &settings).map_err(|unreadable| unreadable.to_string())
+            }
+            kind @ (ChannelKind::Phone | ChannelKind::Desk) => {
                 Err(format!("this version cannot read deliveries of {}", kind.as_str()))
             }
         }
@@ -160,6 +165,14 @@ pub(crate) fn reason_in_italian(reason: &str) -> &str {
         (IgnoreReason::PecTakenInCharge, "PEC: presa in carico tra gestori"),
         (IgnoreReason::PecVirus, "PEC: virus rilevato"),
         (IgnoreReason::PecReceipt, "PEC: ricevuta di altro tipo"),
+        (IgnoreReason::OwnPost, "scritto dalla nostra pagina"),
+        (IgnoreReason::Echo, "messaggio spedito da noi"),
+        (IgnoreReason::Reaction, "reazione (mi piace e simili)"),
+        (IgnoreReason::Seen, "avviso di consegna o di lettura"),
+        (IgnoreReason::Withdrawn, "cancellato da chi l'ha scritto"),
+        (IgnoreReason::Moderation, "nascosto o mostrato da chi gestisce la pagina"),
+        (IgnoreReason::MetaEvent, "avviso di Facebook o Instagram che nessuno ha scritto"),
+        (IgnoreReason::MetaUnknown, "avviso di Facebook o Instagram di tipo sconosciuto"),
     ];
     match reason {
         FLOOD => "troppe lettere dello stesso mittente in poco tempo",

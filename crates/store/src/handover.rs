@@ -144,11 +144,17 @@ impl Handover {
 
     /// Room for a batch; none when none comes free soon.
     pub(crate) async fn slot(&self) -> Option<Slot> {
+        if let Some(slot) = self.slot_now() {
+            return Some(slot);
+        }
         let wait = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.slots).acquire_owned());
-        let permit = match Arc::clone(&self.0.slots).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => wait.await.ok()?.ok()?,
-        };
+        let permit = wait.await.ok()?.ok()?;
+        Some(Slot { handover: self.clone(), permit })
+    }
+
+    /// Room for a batch, if there is any now.
+    pub(crate) fn slot_now(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.0.slots).try_acquire_owned().ok()?;
         Some(Slot { handover: self.clone(), permit })
     }
 }

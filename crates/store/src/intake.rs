@@ -42,18 +42,33 @@ pub struct StoreIntake {
     lease: Option<Lease>,
     pulses: Option<mpsc::Sender<Pulse>>,
     handover: Handover,
+    /// Whoever hands over has little time: it does not wait for a place in the pipeline.
+    pressed: bool,
 }
 
 impl StoreIntake {
     /// The intake of a channel whose lease is ours. What is committed goes to `handover`; pulses are passed on to `pulses` and
     /// dropped while it is full.
     pub fn leased(store: Store, lease: Lease, pulses: mpsc::Sender<Pulse>, handover: Handover) -> Self {
-        Self { store, channel: lease.channel().clone(), lease: Some(lease), pulses: Some(pulses), handover }
+        Self {
+            store,
+            channel: lease.channel().clone(),
+            lease: Some(lease),
+            pulses: Some(pulses),
+            handover,
+            pressed: false,
+        }
     }
 
     /// An intake that asks for no lease, for what comes from people and not from upstream: `smista import`, the desk.
     pub fn unleased(store: Store, channel: ChannelName, handover: Handover) -> Self {
-        Self { store, channel, lease: None, pulses: None, handover }
+        Self { store, channel, lease: None, pulses: None, handover, pressed: false }
+    }
+
+    /// As [`Self::unleased`], for what upstream pushes to us and wants answered within seconds (webhooks): what finds no place in
+    /// the pipeline at once goes there through the database.
+    pub fn pushed(store: Store, channel: ChannelName, handover: Handover) -> Self {
+        Self { pressed: true, ..Self::unleased(store, channel, handover) }
     }
 
     /// The lease's name, holder and epoch as the functions want them; fails when our own clock says that it is over.
@@ -251,7 +266,11 @@ impl StoreIntake {
 impl Intake for StoreIntake {
     async fn accept(&self, batch: Vec<Delivery>, advance: Option<Cursor>) -> Result<Accepted, IntakeError> {
         let octets: usize = batch.iter().map(|delivery| delivery.bytes.len()).sum();
-        let slot = if (1..=LARGE_BATCH).contains(&octets) { self.handover.slot().await } else { None };
+        let slot = match (1..=LARGE_BATCH).contains(&octets) {
+            true if self.pressed => self.handover.slot_now(),
+            true => self.handover.slot().await,
+            false => None,
+        };
         if slot.is_none() {
             let accepted = self.commit(batch, advance, None).await?;
             if octets > LARGE_BATCH {

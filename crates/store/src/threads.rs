@@ -185,6 +185,11 @@ pub(crate) fn resolve(
                 message.tentative
             }
         };
+        // A conversation that is known by a key that no letter owns, and whose case was closed too long ago, goes on in the new one.
+        let moved =
+            |row: &KeyRow| row.owner.is_none() && !joinable(row.segnalazione) && writes_in(row.segnalazione);
+        let refs: Vec<&String> =
+            message.refs.iter().filter(|k| look(&out.keys, k).is_none_or(|row| moved(&row))).collect();
         if let Some(sender) = &message.sender {
             writers.insert((case, sender.as_str()));
         }
@@ -204,8 +209,8 @@ pub(crate) fn resolve(
                 Some(_) => {}
             }
         }
-        for k in &message.refs {
-            if look(&out.keys, k).is_none() {
+        for k in refs {
+            if Some(k) != message.own.as_ref() {
                 out.keys.insert(k.clone(), KeyRow { segnalazione: case, owner: None });
             }
         }
@@ -370,6 +375,21 @@ mod tests {
         let out = resolve(&batch, &keys, &cases, &HashMap::new());
         assert_eq!(out.placed, [Placed::Opens(100), Placed::Joins(100)]);
         assert_eq!(out.relations, BTreeMap::from([((100, 7), Relation::AfterClose)]));
+    }
+
+    #[test]
+    fn a_conversation_goes_on_in_the_new_case_once_its_old_one_was_closed_long_ago() {
+        let says = |delivery: i64| letter(delivery, &format!("m{delivery}"), &["with-anna"]);
+        let keys = HashMap::from([("with-anna".to_owned(), KeyRow { segnalazione: 7, owner: None })]);
+        let senders = vec!["anna@example.it".to_owned()];
+        let cases = HashMap::from([(7, KnownCase { senders, joinable: false })]);
+        let out = resolve(&[says(1), says(2)], &keys, &cases, &HashMap::new());
+        assert_eq!(out.placed, [Placed::Opens(100), Placed::Joins(100)]);
+        assert_eq!(out.keys.get("with-anna"), Some(&KeyRow { segnalazione: 100, owner: None }));
+        assert_eq!(out.relations, BTreeMap::from([((100, 7), Relation::AfterClose)]));
+        let other = Incoming { sender: Some("bruno@example.it".to_owned()), ..says(3) };
+        let out = resolve(&[other, says(4)], &keys, &cases, &HashMap::new());
+        assert_eq!(out.placed, [Placed::Opens(300), Placed::Opens(400)], "nobody takes over another's");
     }
 
     #[test]

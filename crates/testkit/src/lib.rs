@@ -23,3 +23,4 @@ pub mod ports;
 pub mod postgres;
 pub mod scripted_imap;
 pub mod token_endpoint;
+pub mod webhooks;

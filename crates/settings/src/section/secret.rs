@@ -53,4 +53,14 @@ impl Section {
             (None, None) => None,
         }
     }
+
+    /// Several secrets, each in a file of its own: `{base}_files`; one of them may be in a variable (`{base}_env`). The secret
+    /// itself in the configuration is an error.
+    pub fn secrets(&mut self, base: &str) -> Vec<SecretSource> {
+        let files = self.strings(&format!("{base}_files"));
+        let one = self.secret(base);
+        let Surroundings { base: dir, environment, .. } = &*self.around;
+        let of = |file: &super::Spanned<String>| SecretSource::file(&file.value, dir, environment, file.span);
+        files.iter().map(of).chain(one).collect()
+    }
 }

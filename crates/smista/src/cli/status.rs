@@ -74,6 +74,7 @@ fn state_word(state: ChannelState, lang: Lang) -> &'static str {
         ChannelState::HeldElsewhere => say(lang, "seguito da un altro servizio", "held by another daemon"),
         ChannelState::Connected => say(lang, "collegato", "connected"),
         ChannelState::CaughtUp => say(lang, "in pari", "caught up"),
+        ChannelState::Listening => say(lang, "in ascolto", "listening"),
         ChannelState::Failing => say(lang, "non funziona", "failing"),
         ChannelState::Stopped => say(lang, "fermo", "stopped"),
     }
@@ -117,21 +118,30 @@ fn print_daemon(daemon: &DaemonStatus, show: &Show) {
         ));
     }
     if !daemon.channels.is_empty() {
-        let mut table = render::table(&[
+        let mut heads = vec![
             say(lang, "Canale", "Channel"),
             say(lang, "Stato", "State"),
             say(lang, "Dal", "Since"),
             say(lang, "In pari alle", "Caught up at"),
             say(lang, "Errore", "Error"),
-        ]);
+        ];
+        let pushed = daemon.channels.iter().any(|channel| channel.webhook.is_some());
+        if pushed {
+            heads.push(say(lang, "Da webhook", "By webhook"));
+        }
+        let mut table = render::table(&heads);
         for channel in &daemon.channels {
-            table.add_row([
+            let mut row = vec![
                 channel.channel.clone(),
                 state_word(channel.state, lang).to_owned(),
                 show.time(channel.since),
                 channel.caught_up_at.map(|at| show.time(at)).unwrap_or_default(),
                 channel.error.clone().unwrap_or_default(),
-            ]);
+            ];
+            if pushed {
+                row.push(channel.webhook.map(|n| n.to_string()).unwrap_or_default());
+            }
+            table.add_row(row);
         }
         render::print(&format!("\n{table}"));
     }

@@ -4,7 +4,8 @@
 //! here stands as it is, so that a newer database never makes an empty cell.
 
 use smista_domain::{DOCUMENT_CUT, DOCUMENT_SCAN, DOCUMENT_UNREADABLE, Lang};
-use smista_email::read::notes;
+use smista_email::read::notes as letters;
+use smista_meta::read::notes;
 
 type Words = &'static [(&'static str, &'static str)];
 
@@ -71,8 +72,8 @@ const RECEIPTS: &[(&str, &str, &str)] = &[
     ("bounce", "tornata indietro", "bounced"),
 ];
 
-/// What a clerk should know about a message: what of it nobody here could read. The other notes are about how a letter was made and
-/// help few.
+/// What a clerk should know about a message: what of it nobody here could read, or what Facebook and Instagram say of it. The other
+/// notes are about how a letter was made and help few.
 const NOTES: &[(&str, &str, &str)] = &[
     (
         DOCUMENT_SCAN,
@@ -90,27 +91,53 @@ const NOTES: &[(&str, &str, &str)] = &[
         "only the beginning of the attachments was read",
     ),
     (
-        notes::ENCRYPTED,
+        letters::ENCRYPTED,
         "è cifrato e non si è potuto leggere: chiedere al mittente di riscrivere senza cifratura",
         "it is encrypted and could not be read: ask the sender to write again without encryption",
     ),
     (
-        notes::WINMAIL,
+        letters::WINMAIL,
         "un allegato di Outlook (winmail.dat) non si è potuto aprire: chiedere gli allegati in un altro formato",
         "an attachment of Outlook (winmail.dat) could not be opened: ask for the attachments in another format",
     ),
     (
-        notes::TEXT_FROM_CALENDAR,
+        letters::TEXT_FROM_CALENDAR,
         "il testo è preso da un invito del calendario",
         "the text was taken from an invitation in the calendar",
     ),
+    (
+        notes::EDITED,
+        "modificato da chi l'ha scritto: questo è il testo di ora",
+        "changed by who wrote it: this is how it reads now",
+    ),
+    (
+        notes::NOT_FETCHED,
+        "il testo non è stato mandato: guardare sulla pagina",
+        "the text was not sent: look at the page",
+    ),
+    (
+        notes::UNSUPPORTED,
+        "un tipo di messaggio che Facebook e Instagram non passano: guardare nell'app",
+        "a kind of message that Facebook and Instagram do not hand on: look into the app",
+    ),
+    (notes::STORY_REPLY, "risponde a una nostra storia", "it answers a story of ours"),
+    (notes::STORY_MENTION, "ci nomina in una sua storia", "it mentions us in a story"),
+    (notes::BUTTON, "ha premuto un pulsante", "a button was pressed"),
 ];
 
+/// Notes that are followed by an address.
+const ADDRESSES: &[(&str, &str, &str)] =
+    &[(notes::PERMALINK, "sta qui", "it stands here"), (notes::ATTACHMENT, "allegato", "attachment")];
+
 /// A note in words; None for those that are not shown.
-pub(crate) fn note(code: &str, lang: Lang) -> Option<&'static str> {
-    NOTES.iter().find(|(known, ..)| *known == code).map(|(_, it, en)| match lang {
-        Lang::It => *it,
-        Lang::En => *en,
+pub(crate) fn note(code: &str, lang: Lang) -> Option<String> {
+    let in_lang = |it: &'static str, en: &'static str| if lang == Lang::It { it } else { en };
+    if let Some((_, it, en)) = NOTES.iter().find(|(known, ..)| *known == code) {
+        return Some(in_lang(it, en).to_owned());
+    }
+    ADDRESSES.iter().find_map(|(known, it, en)| {
+        let rest = code.strip_prefix(known)?.replacen(':', ": ", usize::from(*known == notes::ATTACHMENT));
+        Some(format!("{}: {}", in_lang(it, en), rest.trim_end_matches(": ")))
     })
 }
 
@@ -228,6 +255,21 @@ mod tests {
         for word in recorded {
             assert!(EVENTS.iter().any(|(en, _)| *en == word), "{word}");
         }
+    }
+
+    #[test]
+    fn notes_with_addresses_are_shown_with_them() {
+        let shown = |code: &str| note(code, Lang::It);
+        assert_eq!(
+            shown("permalink:https://example.org/1").as_deref(),
+            Some("sta qui: https://example.org/1")
+        );
+        assert_eq!(
+            shown("attachment:image:https://a.example/b:c").as_deref(),
+            Some("allegato: image: https://a.example/b:c")
+        );
+        assert_eq!(shown("attachment:location:").as_deref(), Some("allegato: location"));
+        assert_eq!((shown("edited").is_some(), shown("empty")), (true, None));
     }
 
     #[test]
