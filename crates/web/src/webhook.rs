@@ -54,7 +54,7 @@ pub struct MetaHook<I> {
     clock: fn() -> Timestamp,
     traffic: Arc<Traffic>,
     bounds: Bounds,
-    committing: Semaphore,
+    committing: Arc<Semaphore>,
 }
 
 impl<I: Intake> MetaHook<I> {
@@ -71,7 +71,7 @@ impl<I: Intake> MetaHook<I> {
             clock,
             traffic,
             bounds: Bounds::new(MAX_BODY, BODY_WITHIN, MAX_BODIES),
-            committing: Semaphore::new(COMMITTING),
+            committing: Arc::new(Semaphore::new(COMMITTING)),
         }
     }
 
@@ -132,7 +132,6 @@ impl<I: Intake> MetaHook<I> {
 
     /// Commits, channel by channel.
     async fn commit(&self, sorted: Vec<(ChannelName, Vec<Delivery>)>) -> Result<(), Refusal> {
-        let _turn = self.committing.acquire().await.map_err(|_| Refusal::Busy)?;
         for (channel, deliveries) in sorted {
             let intake = (self.intake)(&channel).ok_or(Refusal::Database)?;
             self.hand_over(&intake, &channel, deliveries).await?;
@@ -195,7 +194,17 @@ impl<I: Intake> MetaHook<I> {
             Ok(hook.sort(pieces))
         });
         let sorted = worked.await.map_err(|_| Refusal::Busy)??;
-        tokio::time::timeout(COMMIT_WITHIN, self.commit(sorted)).await.map_err(|_| Refusal::Database)?
+        // A commit that takes too long for Meta goes on to its end, in its place: what is sent again then finds it there.
+        let committed = async {
+            let turn = Arc::clone(&self.committing).acquire_owned().await.map_err(|_| Refusal::Busy)?;
+            let hook = Arc::clone(self);
+            let commit = tokio::spawn(async move {
+                let _turn = turn;
+                hook.commit(sorted).await
+            });
+            commit.await.map_err(|_| Refusal::Busy)?
+        };
+        tokio::time::timeout(COMMIT_WITHIN, committed).await.map_err(|_| Refusal::Database)?
     }
 }
 

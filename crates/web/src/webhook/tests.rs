@@ -94,6 +94,21 @@ async fn one_that_the_database_refuses_stops_only_itself() {
 }
 
 #[tokio::test]
+async fn a_commit_goes_to_its_end_though_nobody_waits_for_it_any_more() {
+    let intake = page();
+    intake.close_gate();
+    let hook = hook(APP_SECRET, Some(intake.clone()));
+    tokio::select! {
+        status = hook.post(TWO) => panic!("answered with {status} before its commit"),
+        () = intake.until_waiting(1) => {}
+    }
+    intake.let_through(2);
+    assert_eq!(hook.post(TWO).await, StatusCode::OK);
+    let contents = intake.contents();
+    assert_eq!((contents.committed(), contents.batches, contents.known), (2, 2, 2));
+}
+
+#[tokio::test]
 async fn who_is_nobody_here_is_named_by_id_if_it_is_a_page() {
     let intake = page();
     let hook = hook(APP_SECRET, Some(intake.clone()));
