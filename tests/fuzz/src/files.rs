@@ -1,6 +1,6 @@
 //! Files: documents in attachments, mailboxes that are imported.
 
-use std::{collections::HashSet, fs, panic, sync::Once};
+use std::{collections::HashSet, fmt::Write as _, fs, panic, sync::Once};
 
 use smista_documents::{Limits, text_of};
 use smista_email::import::{ImportFault, ImportOptions, estimate, open_with};
@@ -65,7 +65,7 @@ fn page(content: &[u8]) -> Vec<u8> {
     let mut out = b"%PDF-1.4\n".to_vec();
     let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
     for (n, object) in (1..).zip(objects) {
-        table.push_str(&format!("{:010} 00000 n \n", out.len()));
+        let _ = writeln!(table, "{:010} 00000 n ", out.len());
         out.extend([format!("{n} 0 obj\n").as_bytes(), object, b"\nendobj\n"].concat());
     }
     let end =

@@ -1,5 +1,7 @@
 //! What a document says comes through, whatever it says and in whatever format.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use crate::{
@@ -23,7 +25,7 @@ fn rtf(text: &str) -> Vec<u8> {
             ' '..='~' => out.push(c),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{}?", unit.cast_signed()));
+                    let _ = write!(out, "\\u{}?", unit.cast_signed());
                 }
             }
         }
