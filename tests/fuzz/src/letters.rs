@@ -157,9 +157,19 @@ fn trusted_only_if_signed(trust: &Trust, signature: &Signature) {
 fn bounded(message: &Message, settings: &ReadSettings) {
     is_storable(message);
     is_line(&message.subject, 1000);
-    for text in [&message.text, &message.quoted, &message.signature] {
+    // Of a letter that was sent on, what was quoted in it and the words of whoever sent it on are both kept.
+    let twice = 2 * settings.max_text_bytes + 1000;
+    for (text, max) in [
+        (&message.text, settings.max_text_bytes),
+        (&message.quoted, twice),
+        (&message.signature, settings.max_text_bytes),
+    ] {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
-        assert!(text.len() <= settings.max_text_bytes, "{} octets of text", text.len());
+        assert!(text.len() <= max, "{} octets of text", text.len());
+    }
+    for person in [Some(&message.sender), message.forwarded_by.as_ref()].into_iter().flatten() {
+        assert!(person.address.as_ref().is_none_or(|a| *a == a.to_lowercase() && a.contains('@')));
+        person.name.iter().chain(&person.address).for_each(|text| is_line(text, 320));
     }
     // A text that is one part may have a hundred uuencoded files.
     assert!(message.attachments.len() <= settings.max_parts * 101, "{}", message.attachments.len());
@@ -174,7 +184,6 @@ fn bounded(message: &Message, settings: &ReadSettings) {
         );
         is_line(&attached.media_type, 127);
     }
-    assert!(message.sender.address.as_ref().is_none_or(|a| *a == a.to_lowercase() && a.contains('@')));
     assert!(message.recipients.len() <= 1000 && message.thread.refs.len() <= 100);
     assert_eq!(message.thread.fingerprint.len(), 64);
     assert!(

@@ -70,8 +70,7 @@ pub fn charset(data: &[u8]) {
         assert_eq!(text.as_bytes(), bytes, "ASCII is ASCII in {label:?}");
     }
     if label.is_none_or(|label| label == "utf-8")
-        && !bytes.contains(&0)
-        && !bytes.contains(&0x1B)
+        && !bytes.iter().any(|b| matches!(b, 0 | 0x1B))
         && let Ok(utf8) = std::str::from_utf8(bytes)
     {
         assert_eq!(text.trim_start_matches('\u{feff}'), utf8.trim_start_matches('\u{feff}'));

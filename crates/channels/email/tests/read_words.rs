@@ -58,8 +58,13 @@ fn encoded(text: &str, charset: &str) -> Vec<u8> {
     }
 }
 
+/// Every octet as two digits behind this mark.
+fn digits(mark: &str, bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|b| [mark.to_owned(), hex::encode_upper([*b])]).collect()
+}
+
 fn percent(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("%{b:02X}")).collect::<Vec<_>>().concat()
+    digits("%", bytes)
 }
 
 /// A letter with one attachment whose head has these lines.
@@ -78,7 +83,7 @@ fn spellings(name: &str) -> Vec<Vec<u8>> {
     let third = bytes.len() / 3;
     let (first, rest) = bytes.split_at(third);
     let (second, last) = rest.split_at(third);
-    let word = |piece: &[u8]| piece.iter().map(|b| format!("={b:02X}")).collect::<Vec<_>>().concat();
+    let word = |piece: &[u8]| digits("=", piece);
     [
         // RFC 2231, in one piece and split within characters.
         format!("Content-Disposition: attachment; filename*=utf-8'it'{}", percent(bytes)),
@@ -157,7 +162,7 @@ proptest! {
     ) {
         let (introduction, mark) = QUOTES[how];
         let (above, below) = (above.join("\n"), if end { below.join("\n") } else { String::new() });
-        let marked: String = quoted.iter().map(|line| format!("{mark}{line}\n")).collect::<Vec<_>>().concat();
+        let marked: String = quoted.iter().flat_map(|line| [mark, line, "\n"]).collect();
         let gap = if gap { "\n" } else { "" };
         let body = format!("{above}\n{gap}{introduction}{marked}\n{below}\n");
         let letter = format!("From: anna@example.it\nIn-Reply-To: <a@comune.example>\nContent-Type: text/plain; charset=utf-8\n\n{body}");
@@ -185,9 +190,8 @@ proptest! {
         let head = format!("From: anna@example.it\r\nContent-Type: text/plain; charset={declared}\r\n\r\n");
         prop_assert_eq!(&message(&[head.as_bytes(), &encoded(&text, real)].concat()).text, &text);
         // The same in a subject, word by word.
-        let word = |bytes: &[u8]| bytes.iter().map(|b| format!("={b:02X}")).collect::<Vec<_>>().concat();
         let subject: Vec<String> =
-            words.iter().map(|w| format!("=?{declared}?Q?{}=20?=", word(&encoded(w, real)))).collect();
+            words.iter().map(|w| format!("=?{declared}?Q?{}=20?=", digits("=", &encoded(w, real)))).collect();
         if !declared.starts_with("utf-16") {
             let letter = format!("From: anna@example.it\r\nSubject: {}\r\n\r\nx\r\n", subject.join("\r\n "));
             let subject = message(letter.as_bytes()).subject;
