@@ -126,7 +126,7 @@ async fn a_mailbox_with_a_dead_token_fails_alone_and_says_so_until_somebody_logs
     assert!(endpoint.confirm(&code, Ok("tributi")));
     let (code, shown) = screen.end();
     assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("entrare come tributi") && shown.contains("INBOX (1 messages)"), "{shown}");
+    assert!(shown.contains("entrare come tributi") && shown.contains("INBOX: 1 messaggi"), "{shown}");
     town.until("its letter comes", || town.count("email/tributi", "opened") == 1).await;
     town.until("nothing is wrong any more", || town.run(&["status"]).code == 0).await;
     let log = daemon.log();
@@ -188,7 +188,7 @@ async fn a_login_says_what_came_of_it() {
     let end = endpoint.consent(&url, "bulk").expect("a good address");
     writeln!(screen.child.stdin.take().expect("its input"), "{end}").expect("pasted");
     let (code, shown) = screen.end();
-    assert!(code == 0 && shown.contains("INBOX (0 messages)"), "{shown}");
+    assert!(code == 0 && shown.contains("INBOX: 0 messaggi"), "{shown}");
     no_secret(&endpoint, &shown);
     let nothing = town.run(&["login", "email/bulk"]);
     assert!(nothing.code == 1 && nothing.err.contains("incollato"), "{nothing:?}");
@@ -196,7 +196,7 @@ async fn a_login_says_what_came_of_it() {
     // the application's own
     endpoint.let_app_open("urp");
     let said = town.run(&["login", "email/app"]);
-    assert!(said.code == 0 && said.out.contains("Altra (0 messages)"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("Altra: 0 messaggi"), "{said:?}");
     // without a configuration
     fs::write(town.config().join("smista.toml"), "[comune").expect("written");
     assert_eq!(town.run(&["login", "email/urp"]).code, 78);

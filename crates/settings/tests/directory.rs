@@ -211,8 +211,8 @@ reopen_days = 9999
 fallback = \"Ufficio Relazioni\"
 [outbox]
 mode = \"on\"
-[meta]
-version = \"v23\"
+[desk]
+name = \"a\"
 [[phone]]
 name = \"a\"
 ";
@@ -235,7 +235,7 @@ name = \"a\"
             "smista.toml:13:15: errore: «reopen_days» deve essere un numero tra 0 e 3650, ma qui è 9999 [invalid-value]",
             "smista.toml:14:12: errore: «fallback»: \"Ufficio Relazioni\" non va bene: servono lettere minuscole senza accento, cifre e trattini, senza spazi [invalid-value]",
             "smista.toml:16:8: avviso: «mode = \"on\"» non è ancora attivo in questa versione: nessun messaggio viene spedito [not-yet]",
-            "smista.toml:17:1: avviso: la sezione «meta» non è ancora attiva in questa versione: viene ignorata [not-yet]",
+            "smista.toml:17:1: avviso: la sezione «desk» non è ancora attiva in questa versione: viene ignorata [not-yet]",
             "smista.toml:19:1: avviso: la sezione «phone» non è ancora attiva in questa versione: viene ignorata [not-yet]",
         ]
     );

@@ -101,7 +101,7 @@ fn nothing_is_said_of_valid_ones() {
         let town = town.expect("valid");
         let name = dir.file_name().and_then(|n| n.to_str()).expect("named");
         let expected = match name {
-            "ambiente" | "casella" | "minima" | "modulo" | "pec" | "resti-di-editor" => "Gubbio",
+            "ambiente" | "casella" | "minima" | "modulo" | "oauth" | "pec" | "resti-di-editor" => "Gubbio",
             _ => "Città di Castello",
         };
         assert_eq!(town.comune.name, expected, "{name}");

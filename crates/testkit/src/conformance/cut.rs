@@ -13,9 +13,8 @@ const LIMITS: [u64; 5] = [100, 1_500, 4_000, 10_000, 30_000];
 pub async fn database_cut<R: Rig>(program: &Path) {
     let (trial, proxy) = behind_a_proxy::<R>(program).await;
     // Asked for and done, and its answer is lost.
-    let mut held = trial.hold_accept().await;
+    let (daemon, mut held) = trial.held_at_work().await;
     trial.put(0, 1..=3);
-    let daemon = trial.daemon(0);
     trial.accepting(&mut held).await;
     proxy.cut();
     held.release(false).await;
@@ -54,9 +53,8 @@ pub async fn database_cut<R: Rig>(program: &Path) {
 /// has its way again everything goes on.
 pub async fn database_stalled<R: Rig>(program: &Path) {
     let (trial, proxy) = behind_a_proxy::<R>(program).await;
-    let mut held = trial.hold_accept().await;
+    let (daemon, mut held) = trial.held_at_work().await;
     trial.put(0, 1..=3);
-    let daemon = trial.daemon(0);
     trial.accepting(&mut held).await;
     proxy.stall();
     held.release(false).await;

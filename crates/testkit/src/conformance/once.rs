@@ -13,9 +13,8 @@ pub async fn killed_between_receive_and_commit<R: Rig>(program: &Path) {
     let trial = Trial::<R>::new(program, 1).await;
     let mut all = 0;
     for lost in [true, false] {
-        let mut held = trial.hold_accept().await;
+        let (daemon, mut held) = trial.held_at_work().await;
         trial.put(0, all + 1..=all + 5);
-        let daemon = trial.daemon(0);
         trial.accepting(&mut held).await;
         daemon.kill9();
         assert_eq!(trial.rig.told(0), if R::TELLS { all } else { 0 }, "upstream was told before the commit");
@@ -32,9 +31,8 @@ pub async fn killed_between_receive_and_commit<R: Rig>(program: &Path) {
 /// Killed between the commit and telling upstream: each thing is there once, and in the end upstream is told.
 pub async fn killed_between_commit_and_telling<R: Rig>(program: &Path) {
     let trial = Trial::<R>::new(program, 1).await;
-    let mut held = trial.hold_accept().await;
+    let (daemon, mut held) = trial.held_at_work().await;
     trial.put(0, 1..=5);
-    let daemon = trial.daemon(0);
     trial.accepting(&mut held).await;
     trial.rig.still();
     held.release(false).await;

@@ -61,9 +61,8 @@ pub async fn stopped_while_upstream_hangs<R: Rig>(program: &Path) {
 /// While a commit hangs in the database: somebody holds a lock.
 pub async fn stopped_while_the_database_hangs<R: Rig>(program: &Path) {
     let trial = Trial::<R>::new(program, 1).await;
-    let mut held = trial.hold_accept().await;
+    let (daemon, mut held) = trial.held_at_work().await;
     trial.put(0, 1..=5);
-    let daemon = trial.daemon(0);
     trial.accepting(&mut held).await;
     trial.stops(daemon, "a commit waits for a lock").await;
     assert_eq!(trial.rig.told(0), 0, "upstream was told before the commit");
@@ -74,9 +73,8 @@ pub async fn stopped_while_the_database_hangs<R: Rig>(program: &Path) {
 /// While a commit hangs in the network: it is done, and nothing comes back.
 pub async fn stopped_while_the_network_hangs<R: Rig>(program: &Path) {
     let (trial, proxy) = behind_a_proxy::<R>(program).await;
-    let mut held = trial.hold_accept().await;
+    let (daemon, mut held) = trial.held_at_work().await;
     trial.put(0, 1..=5);
-    let daemon = trial.daemon(0);
     trial.accepting(&mut held).await;
     proxy.stall();
     held.release(false).await;

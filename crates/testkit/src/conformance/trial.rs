@@ -77,8 +77,16 @@ impl<R: Rig> Trial<R> {
     }
 
     /// From now on nothing that a channel hands over is committed.
-    pub(super) async fn hold_accept(&self) -> Held {
+    async fn hold_accept(&self) -> Held {
         Held::take(&self.store, Lock::ACCEPT).await
+    }
+
+    /// A daemon that has nothing to do, whose next commit of things waits for a lock: what a channel commits of itself when it begins
+    /// is done.
+    pub(super) async fn held_at_work(&self) -> (Daemon, Held) {
+        let daemon = self.daemon(0);
+        self.until_caught_up(0).await;
+        (daemon, self.hold_accept().await)
     }
 
     /// Waits until a channel has handed something over, and its commit waits for the lock.
