@@ -77,10 +77,11 @@ pub async fn run(
         ticks.tick().await;
         assert!(daemon.runs(), "the daemon ended: {}", town.logs());
         assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {}", town.logs());
-        let position: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from cursors")
-            .fetch_one(store.pool())
-            .await
-            .expect("the cursor");
+        let position: i64 =
+            sqlx::query_scalar("select coalesce(max(position), 0) from cursors where scope = 'INBOX'")
+                .fetch_one(store.pool())
+                .await
+                .expect("the cursor");
         if position > 0 && start_up.is_none() {
             start_up = Some(begun.elapsed());
         }
