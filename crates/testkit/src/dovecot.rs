@@ -26,7 +26,7 @@ use crate::ports::Port;
 /// The password of every user, until [`Dovecot::set_password`].
 pub const PASSWORD: &str = "perché no?";
 /// Users that exist.
-pub const USERS: [&str; 3] = ["urp", "tributi", "bulk"];
+pub const USERS: [&str; 5] = ["urp", "tributi", "bulk", "pec", "protocollo"];
 /// Whom Dovecot runs as when the tests run as root.
 const RUN_AS: &str = "nobody";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
