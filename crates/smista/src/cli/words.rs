@@ -7,6 +7,8 @@ use smista_domain::{DOCUMENT_CUT, DOCUMENT_SCAN, DOCUMENT_UNREADABLE, Lang};
 use smista_email::read::notes as letters;
 use smista_meta::read::notes;
 
+use super::render::say;
+
 type Words = &'static [(&'static str, &'static str)];
 
 /// Of a segnalazione in its queue.
@@ -131,13 +133,12 @@ const ADDRESSES: &[(&str, &str, &str)] =
 
 /// A note in words; None for those that are not shown.
 pub(crate) fn note(code: &str, lang: Lang) -> Option<String> {
-    let in_lang = |it: &'static str, en: &'static str| if lang == Lang::It { it } else { en };
     if let Some((_, it, en)) = NOTES.iter().find(|(known, ..)| *known == code) {
-        return Some(in_lang(it, en).to_owned());
+        return Some(say(lang, it, en).to_owned());
     }
     ADDRESSES.iter().find_map(|(known, it, en)| {
         let rest = code.strip_prefix(known)?.replacen(':', ": ", usize::from(*known == notes::ATTACHMENT));
-        Some(format!("{}: {}", in_lang(it, en), rest.trim_end_matches(": ")))
+        Some(format!("{}: {}", say(lang, it, en), rest.trim_end_matches(": ")))
     })
 }
 
@@ -186,10 +187,7 @@ pub(crate) fn event(word: &str, lang: Lang) -> &str {
 
 /// What a receipt says; a kind that is not known stands as it is.
 pub(crate) fn receipt(kind: &str, lang: Lang) -> &str {
-    RECEIPTS.iter().find(|(known, ..)| *known == kind).map_or(kind, |(_, it, en)| match lang {
-        Lang::It => it,
-        Lang::En => en,
-    })
+    RECEIPTS.iter().find(|(known, ..)| *known == kind).map_or(kind, |(_, it, en)| say(lang, it, en))
 }
 
 /// A priority.
